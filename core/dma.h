@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The DMA path: what a simulated device uses to reach memory.
+ *
+ * A requester is one source of DMA on the bus (a PCI function). It translates through
+ * at most one domain; without one every access faults, as behind an IOMMU that blocks.
+ * A channel belongs to a requester and holds an IOTLB; it is used by one thread at a
+ * time, so a device with several engines has several channels.
+ *
+ * Each access translates through the channel's IOTLB, else by a lock-free walk, and
+ * copies, inside one DMA section (core/port.h), in chunks of at most
+ * DMA_CHUNK_BYTES. IOTLB entries carry the requester's epoch; an unmap or a change of
+ * domain bumps the epoch after it has cleared the entries, so a later translation
+ * cannot hit what was taken away, and an earlier one is waited for.
+ *
+ * Copies to or from a remote window may block, so they leave the section and are
+ * counted in the domain instead; the unmap waits for the count.
+ *
+ * An access that fails aborts: what was copied before the fault stays, the fault is
+ * recorded in the requester and described to the caller. -EFAULT is the only error.
+ */
+#ifndef CORE_DMA_H
+#define CORE_DMA_H
+
+#include "core/domain.h"
+
+#define DMA_CHUNK_BYTES ((size_t)256 * 1024)
+#define DMA_IOTLB_ENTRIES 64
+
+enum dma_fault_reason {
+	DMA_FAULT_NONE,
+	DMA_FAULT_BLOCKED,   /* no domain attached */
+	DMA_FAULT_NO_MASTER, /* bus mastering is off */
+	DMA_FAULT_UNMAPPED,  /* no translation */
+	DMA_FAULT_PERM,	     /* translation without this permission */
+	DMA_FAULT_ABORT,     /* the target did not answer: truncated file, dead client */
+};
+
+struct dma_fault {
+	enum dma_fault_reason reason;
+	uint64_t iova; /* first byte that could not be reached */
+	bool write;
+};
+
+struct dma_requester {
+	_Atomic(struct domain *) domain; /* written under domain locks by attach */
+	_Atomic uint64_t epoch;		 /* bumped by every invalidation */
+	_Atomic bool master;		 /* may start transactions at all (PCI BME) */
+	struct list on_domain;
+	struct port_mutex attach_lock; /* serialises attach and detach */
+	_Atomic uint64_t faults;       /* how many so far */
+	/* Told of each fault, on the device's thread, outside any DMA section. Optional.
+	 */
+	void (*on_fault)(struct dma_requester *r, const struct dma_fault *f);
+};
+
+void dma_requester_init(struct dma_requester *r);
+void dma_requester_finish(struct dma_requester *r);
+/*
+ * Translate through @domain from now on (NULL: block). When it returns no access
+ * through the former domain is in flight. Cannot fail.
+ */
+void dma_requester_attach(struct dma_requester *r, struct domain *domain);
+/* Turn bus mastering on or off; off waits until no access is in flight. */
+void dma_requester_set_master(struct dma_requester *r, bool on);
+
+struct dma_iotlb_entry {
+	uint64_t iova;	/* start of the page */
+	uint64_t bytes; /* 0: empty */
+	uint64_t spa;
+	unsigned prot;
+	struct phys_window *window;
+};
+
+struct dma_channel {
+	struct dma_requester *requester;
+	uint64_t epoch; /* the entries are of this epoch */
+	struct dma_iotlb_entry iotlb[DMA_IOTLB_ENTRIES];
+	_Atomic uint64_t hits, misses;
+};
+
+void dma_channel_init(struct dma_channel *ch, struct dma_requester *r);
+
+/*
+ * Translate one IOVA for reading or writing. Only inside a DMA section, and the result
+ * is dead after the section's end or a quiesce. On success up to @out->bytes from the
+ * IOVA on are contiguous in @out->window.
+ */
+struct dma_target {
+	struct phys_window *window;
+	uint64_t offset; /* in the window */
+	uint64_t bytes;
+};
+int dma_translate(struct dma_channel *ch, uint64_t iova, bool write,
+		  struct dma_target *out, struct dma_fault *fault);
+
+/* Any length and alignment, 0 included. @fault may be NULL. 0 or -EFAULT. */
+int dma_read(struct dma_channel *ch, uint64_t iova, void *dst, size_t n,
+	     struct dma_fault *fault);
+int dma_write(struct dma_channel *ch, uint64_t iova, const void *src, size_t n,
+	      struct dma_fault *fault);
+/* Source and destination must not overlap. */
+int dma_copy(struct dma_channel *ch, uint64_t dst, uint64_t src, uint64_t n,
+	     struct dma_fault *fault);
+int dma_fill(struct dma_channel *ch, uint64_t dst, uint8_t byte, uint64_t n,
+	     struct dma_fault *fault);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * IOMMU page tables: a generic radix walker over a format.
+ *
+ * Writers (map, unmap) are serialised by the caller (the domain's lock). Readers
+ * (pt_walk) take no lock: entries are 64-bit atomics, an entry that points at a table
+ * is published after the table is filled in, and a table that was unlinked is freed
+ * only after a grace period (see struct pt_gather).
+ *
+ * What one pt_map() call mapped is unmapped by one pt_unmap() call over the same range
+ * or a larger one that contains it whole: an entry is never split. Unmapping a hole is
+ * harmless. pt_unmap() allocates nothing and cannot fail.
+ *
+ * A table page whose last entry was cleared is unlinked and gathered, so an address
+ * space that is empty again holds only its root.
+ */
+#ifndef CORE_PT_H
+#define CORE_PT_H
+
+#include "core/port.h"
+
+#define PT_READ 1u
+#define PT_WRITE 2u
+#define PT_MMIO 4u /* uncached device memory: carried into the entry */
+
+typedef _Atomic uint64_t pt_entry;
+
+/*
+ * One hardware format: a short file of pure functions over entries (pt_vtd_s2.c).
+ * Level 0 is the lowest table. Every table is one page.
+ */
+struct pt_format {
+	const char *name;
+	unsigned levels;      /* of tables, the root included */
+	unsigned index_bits;  /* of IOVA that one level decodes */
+	unsigned iova_bits;   /* the aperture is [0, 2^iova_bits - 1] */
+	uint64_t page_sizes;  /* bit n: 2^n bytes can be one entry */
+	bool (*present)(uint64_t entry);
+	/* Is a present entry at @level a page (else a table)? */
+	bool (*is_page)(uint64_t entry, unsigned level);
+	/* The SPA of a page or table entry. */
+	uint64_t (*address)(uint64_t entry, unsigned level);
+	uint64_t (*make_page)(uint64_t spa, unsigned level, unsigned prot);
+	uint64_t (*make_table)(uint64_t spa);
+	unsigned (*prot)(uint64_t entry);
+};
+
+/* Intel VT-d second stage, 4 levels, 48 bits; 4 KiB, 2 MiB, 1 GiB. VT-d spec 9.8. */
+extern const struct pt_format pt_vtd_s2;
+
+/*
+ * Table pages live in our own process; what the format stores as a table's "SPA" is
+ * its host address, which fits the 52-bit field on every machine we run on.
+ */
+struct pt {
+	const struct pt_format *format;
+	pt_entry *root;
+};
+
+/* Table pages that were unlinked and wait for the grace period. {0} is empty. */
+struct pt_gather {
+	void *pages; /* a chain through the pages themselves */
+};
+
+int pt_init(struct pt *pt, const struct pt_format *format);
+/* Frees everything at once: the caller has drained all walkers. */
+void pt_finish(struct pt *pt);
+
+/*
+ * Map [iova, iova + length) to [spa, spa + length), all page-aligned, with the largest
+ * pages that both addresses, the length and @page_sizes (a subset of the format's)
+ * allow. -ENOMEM: nothing of the range is left mapped. -EEXIST: something was mapped.
+ */
+int pt_map(struct pt *pt, uint64_t iova, uint64_t spa, uint64_t length, unsigned prot,
+	   uint64_t page_sizes);
+void pt_unmap(struct pt *pt, uint64_t iova, uint64_t length, struct pt_gather *gather);
+
+/* Free what was gathered; the caller has waited for a grace period. */
+void pt_gather_free(struct pt_gather *gather);
+
+struct pt_translation {
+	uint64_t spa;	     /* of the IOVA asked for */
+	uint64_t page_iova;  /* start of the page that holds it */
+	uint64_t page_bytes; /* size of that page */
+	unsigned prot;
+};
+
+/* Lock-free; inside a DMA section or under the writers' lock. False: not mapped. */
+bool pt_walk(const struct pt *pt, uint64_t iova, struct pt_translation *out);
+
+#endif

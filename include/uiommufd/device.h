@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The device API: write a PCI device of your own.
+ *
+ * A device model is a description (ids, BARs, capabilities) and a few operations. The
+ * machine gives it a PCI function: configuration space, BARs, MSI-X, reset, and DMA
+ * through the IOMMU exactly as the client has set it up.
+ *
+ * Threads. mmio_read, mmio_write and reset are called by the threads that serve
+ * clients, one at a time for a device (the device's register lock is held). A model
+ * that works on its own time starts a worker. DMA functions may be called from the
+ * worker and from the callbacks; they never take the register lock.
+ *
+ * Reset: `reset` is called after every path to the device's memory has been cut. It
+ * must stop the device's own DMA and bring registers to their power-on values. Returns
+ * when the device is quiet.
+ *
+ * Lengths and offsets are bytes. Errors are negative errnos.
+ */
+#ifndef UIOMMUFD_DEVICE_H
+#define UIOMMUFD_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define UIOMMUFD_BARS 6
+
+enum uiommufd_bar_flags {
+	UIOMMUFD_BAR_64BIT = 1 << 0,	/* takes the next BAR's slot as well */
+	UIOMMUFD_BAR_PREFETCH = 1 << 1,
+	UIOMMUFD_BAR_IO = 1 << 2,
+	/*
+	 * Plain memory: clients may map it, the model reaches it by
+	 * uiommufd_bar_memory(), and no callback sees accesses. Without it the BAR is
+	 * registers: every access is an mmio callback.
+	 */
+	UIOMMUFD_BAR_MEMORY = 1 << 3,
+};
+
+struct uiommufd_bar {
+	uint64_t size; /* 0: absent; else a power of two, >= 16 */
+	unsigned flags;
+};
+
+enum uiommufd_reset {
+	UIOMMUFD_RESET_POWER_ON, /* once, before the first client */
+	UIOMMUFD_RESET_FUNCTION, /* FLR, however it was asked for */
+	UIOMMUFD_RESET_POWER,	 /* D3hot to D0 without No_Soft_Reset */
+};
+
+struct uiommufd_device;
+struct uiommufd_worker;
+
+/* What the model tells of itself; copied. */
+struct uiommufd_device_desc {
+	uint16_t vendor_id, device_id;
+	uint16_t subsystem_vendor_id, subsystem_id;
+	uint32_t class_code; /* 24 bits: class, subclass, programming interface */
+	uint8_t revision;
+	struct uiommufd_bar bars[UIOMMUFD_BARS];
+	/* MSI-X: 0 vectors means no capability. Table and PBA lie in a register BAR; the
+	 * machine serves their bytes, the model never sees accesses to them. */
+	unsigned msix_vectors; /* <= 2048 */
+	unsigned msix_bar;
+	uint32_t msix_table_offset, msix_pba_offset; /* 8-aligned */
+	bool flr; /* has Function Level Reset */
+	bool pm;  /* has a power-management capability (D0, D3hot) */
+};
+
+struct uiommufd_device_ops {
+	/* All but `destroy` may be NULL. @model: what create gave. */
+	void (*destroy)(void *model);
+	void (*reset)(void *model, enum uiommufd_reset kind);
+	/* 1, 2, 4 or 8 bytes, naturally aligned, inside the BAR. Little-endian value. */
+	uint64_t (*mmio_read)(void *model, unsigned bar, uint64_t offset, unsigned size);
+	void (*mmio_write)(void *model, unsigned bar, uint64_t offset, unsigned size,
+			   uint64_t value);
+};
+
+/* A name=value option given by the user ("vram=1G"). */
+struct uiommufd_option {
+	const char *name;
+	const char *value;
+};
+
+struct uiommufd_model {
+	const char *name;    /* as in --device NAME,... */
+	const char *summary; /* one line for --help */
+	const char *options; /* "vram=SIZE (16M)", one a line; may be NULL */
+	/*
+	 * Make a device: fill in @desc and @ops, store the state in *@model. @dev can be
+	 * kept, but only its identity may be used before the first reset. -EINVAL with a
+	 * message through uiommufd_device_error() for bad options.
+	 */
+	int (*create)(struct uiommufd_device *dev, const struct uiommufd_option *options,
+		      size_t n, struct uiommufd_device_desc *desc,
+		      struct uiommufd_device_ops *ops, void **model);
+};
+
+/* Say why create failed. */
+void uiommufd_device_error(struct uiommufd_device *dev, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* "4096", "64K", "16M", "1G": bytes. -EINVAL, -ERANGE. */
+int uiommufd_parse_size(const char *text, uint64_t *bytes);
+
+/* ---- memory ------------------------------------------------------------------- */
+
+/* The first byte of a UIOMMUFD_BAR_MEMORY BAR; valid for the device's whole life. */
+void *uiommufd_bar_memory(struct uiommufd_device *dev, unsigned bar);
+
+/* ---- DMA ---------------------------------------------------------------------- */
+
+/* Why a transaction was aborted. The same values as the copy engine's error codes. */
+enum uiommufd_fault_reason {
+	UIOMMUFD_FAULT_NONE = 0,
+	UIOMMUFD_FAULT_BLOCKED = 1,   /* attached to no address space */
+	UIOMMUFD_FAULT_NO_MASTER = 2, /* COMMAND.BusMaster is 0, or not in D0 */
+	UIOMMUFD_FAULT_UNMAPPED = 3,  /* no translation, or revoked */
+	UIOMMUFD_FAULT_PERM = 4,      /* translation without this permission */
+	UIOMMUFD_FAULT_ABORT = 5,     /* the target did not answer */
+};
+
+struct uiommufd_fault {
+	enum uiommufd_fault_reason reason;
+	uint64_t iova; /* first byte not reached */
+	bool write;
+};
+
+/*
+ * A channel is the device's DMA port with a translation cache; use it from one thread
+ * at a time. Freed with the device, or by uiommufd_channel_destroy() (takes NULL).
+ */
+struct uiommufd_channel;
+int uiommufd_channel_create(struct uiommufd_device *dev, struct uiommufd_channel **out);
+void uiommufd_channel_destroy(struct uiommufd_channel *ch);
+
+/* 0, or -EFAULT with *@fault (may be NULL) filled in: the bytes before it are done. */
+int uiommufd_dma_read(struct uiommufd_channel *ch, uint64_t iova, void *dst, size_t n,
+		      struct uiommufd_fault *fault);
+int uiommufd_dma_write(struct uiommufd_channel *ch, uint64_t iova, const void *src,
+		       size_t n, struct uiommufd_fault *fault);
+int uiommufd_dma_copy(struct uiommufd_channel *ch, uint64_t dst, uint64_t src, uint64_t n,
+		      struct uiommufd_fault *fault);
+int uiommufd_dma_fill(struct uiommufd_channel *ch, uint64_t dst, uint8_t byte, uint64_t n,
+		      struct uiommufd_fault *fault);
+
+/* ---- interrupts --------------------------------------------------------------- */
+
+/* Signal an MSI-X vector. Nothing happens when the client has not enabled it. */
+void uiommufd_irq(struct uiommufd_device *dev, unsigned vector);
+
+/* ---- a thread of the device's own ------------------------------------------- */
+
+/*
+ * Starts a thread that calls @run each time it was kicked, and again at once as long as
+ * @run returns true. Idle workers sleep.
+ */
+int uiommufd_worker_create(struct uiommufd_device *dev, bool (*run)(void *arg), void *arg,
+			   struct uiommufd_worker **out);
+/* Have @run called soon. From any thread; cheap when the worker is awake. */
+void uiommufd_worker_kick(struct uiommufd_worker *w);
+/*
+ * Keep @run from being called; returns when it is not running. For reset. Pauses count;
+ * each needs a resume. Not from the worker itself.
+ */
+void uiommufd_worker_pause(struct uiommufd_worker *w);
+void uiommufd_worker_resume(struct uiommufd_worker *w);
+/* Joins the thread. Takes NULL. */
+void uiommufd_worker_destroy(struct uiommufd_worker *w);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

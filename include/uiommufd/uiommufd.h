@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libuiommufd: iommufd, VFIO and DMA-capable PCI devices inside your own program.
+ *
+ * A machine holds devices and everything clients open. A program opens /dev/iommu and
+ * /dev/vfio/devices/vfioN of a machine and uses the file descriptors it gets as it
+ * would use the kernel's, with uiommufd_ioctl() in place of ioctl(2) and so on. The
+ * descriptors are real ones (memory files): they can stand in structs, be duplicated,
+ * mapped with mmap(2), and are closed with uiommufd_close().
+ *
+ * Thread-safe unless said otherwise. Functions return 0 (or a value >= 0) or a negative
+ * errno. The library keeps no global state, and never aborts or exits.
+ *
+ * One process-wide thing is needed: DMA into memory whose file was truncated raises
+ * SIGBUS, which the library turns into a DMA fault. uiommufd_machine_create() installs
+ * a handler for SIGBUS and SIGSEGV that passes on every signal that is not its own.
+ */
+#ifndef UIOMMUFD_H
+#define UIOMMUFD_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "uiommufd/device.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct uiommufd_machine;
+
+/* How to make a machine. Start from UIOMMUFD_CONFIG_INIT. */
+struct uiommufd_config {
+	size_t size; /* sizeof(struct uiommufd_config) */
+	/* Models besides the built-in ones; ends with NULL. May be NULL. */
+	const struct uiommufd_model *const *models;
+	/*
+	 * Devices as on the command line: "copy-engine,bdf=0000:01:00.0,vram=64M". Ends
+	 * with NULL. Both NULL: the default machine (two copy engines in two groups).
+	 */
+	const char *const *devices;
+	/* Or a machine description in JSON (docs/machine.md), as text. */
+	const char *json;
+	/* Called for each finished call with a decoded line. May be NULL. */
+	void (*trace)(void *arg, const char *line);
+	void *trace_arg;
+};
+#define UIOMMUFD_CONFIG_INIT                                                             \
+	{                                                                                \
+		.size = sizeof(struct uiommufd_config)                                   \
+	}
+
+/*
+ * -EINVAL: a bad description; then @error (may be NULL) gets one line that says what is
+ * wrong and where.
+ */
+int uiommufd_machine_create(const struct uiommufd_config *config, char *error,
+			    size_t error_cap, struct uiommufd_machine **out);
+/*
+ * Closes what is still open and ends all device threads. Returns how many descriptors
+ * were still open. Takes NULL.
+ */
+int uiommufd_machine_destroy(struct uiommufd_machine *m);
+
+/*
+ * Open a device node of the machine by the path a program would use. -ENOENT: not one
+ * of ours. @flags as open(2).
+ */
+int uiommufd_open(struct uiommufd_machine *m, const char *path, int flags);
+/* ioctl(2) on a descriptor of the machine. -EBADF, -ENOTTY: not one of ours. */
+long uiommufd_ioctl(struct uiommufd_machine *m, int fd, unsigned long cmd, void *arg);
+ssize_t uiommufd_pread(struct uiommufd_machine *m, int fd, void *buf, size_t n,
+		       uint64_t offset);
+ssize_t uiommufd_pwrite(struct uiommufd_machine *m, int fd, const void *buf, size_t n,
+			uint64_t offset);
+/* Checked as VFIO would, then mmap(2). MAP_FAILED's errno is the result: -errno, or 0
+ * with *@out. */
+int uiommufd_mmap(struct uiommufd_machine *m, int fd, size_t length, int prot, int flags,
+		  uint64_t offset, void **out);
+/* close(2), and everything that the last close of the file entails, before returning. */
+int uiommufd_close(struct uiommufd_machine *m, int fd);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

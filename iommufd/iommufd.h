@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the rest of the project may ask of iommufd: open a context, bind a device to
+ * it, attach the device to an address space.
+ *
+ * A context is one open of /dev/iommu: a table of objects by id (1 upwards). It is
+ * reference counted; a bound device keeps it alive after the client has closed its fd.
+ */
+#ifndef IOMMUFD_IOMMUFD_H
+#define IOMMUFD_IOMMUFD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/dma.h"
+#include "core/ioas.h"
+#include "uapi/vfile.h"
+
+struct machine;
+struct iommufd_ctx;
+struct iommufd_device;
+
+/* A new open of /dev/iommu; the caller holds the vfile's first reference. */
+int iommufd_open(struct machine *m, struct vfile **out);
+/* The context behind a virtual file, or NULL when it is another kind of file. */
+struct iommufd_ctx *iommufd_ctx_of(struct vfile *f);
+
+/* A piece of IOVA space that a device cannot use for DMA. Inclusive ends. */
+struct iommufd_resv {
+	uint64_t start, last;
+};
+
+/* What iommufd needs to know of a device. Constant; outlives the binding. */
+struct iommufd_device_info {
+	struct dma_requester *requester;
+	/* Devices with the same group share an address space. A unique key. */
+	const void *group;
+	const struct iommufd_resv *resv;
+	size_t nr_resv;
+	/* IOMMU_GET_HW_INFO: type and data (VT-d: cap and ecap). */
+	uint32_t hw_info_type;
+	const void *hw_info;
+	size_t hw_info_bytes;
+	uint64_t hw_capabilities; /* IOMMU_HW_CAP_* */
+};
+
+/*
+ * Bind: makes the device object. -EBUSY: the requester is owned by another context, or
+ * a member of its group is.
+ */
+int iommufd_device_bind(struct iommufd_ctx *ctx, const struct iommufd_device_info *info,
+			struct iommufd_device **out, uint32_t *id);
+/* Detaches if need be; destroys the object. */
+void iommufd_device_unbind(struct iommufd_device *dev);
+/*
+ * Attach to the IOAS or hwpt *@pt_id, replacing what it was attached to; *@pt_id gets
+ * the hwpt's id. -ENOENT, -EINVAL (another type), and what filling the domain answers.
+ * On failure the former attachment stays.
+ */
+int iommufd_device_attach(struct iommufd_device *dev, uint32_t *pt_id);
+/* Does nothing when not attached. */
+void iommufd_device_detach(struct iommufd_device *dev);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The placeholders: real file descriptors that stand for virtual files.
+ *
+ * A placeholder is an open description of a memory file. It is known by the file's
+ * (device, inode); where several descriptions of one file exist (a VFIO device opened
+ * twice: they must share the memory of its BARs), by a one-byte open-file-description
+ * lock that each holds at an offset of its own. So a placeholder survives dup, fork,
+ * exec and SCM_RIGHTS, in any process, and we hold no copy of it that would keep it
+ * open. Its last close shows as an inotify event of the file, and as the lock being
+ * gone; a client's mmap of it counts as open, as in Linux.
+ *
+ * files_reap() must run before each client request is handled, so that what a client
+ * closed is released before what it asks for next.
+ */
+#ifndef MACHINE_FILES_H
+#define MACHINE_FILES_H
+
+#include <stddef.h>
+
+#include "uapi/vfile.h"
+
+struct files;
+
+int files_create(struct files **out);
+/* Drops the references of descriptions still open; answers how many. Takes NULL. */
+int files_destroy(struct files *files);
+
+/*
+ * Make a placeholder for @f, which gets a reference for the lifetime of the open
+ * description. @open_flags: access mode, O_NONBLOCK, O_CLOEXEC. Answers an fd of ours
+ * that the caller passes on and closes. -EMFILE, -ENOMEM ...
+ */
+int files_open(struct files *files, struct vfile *f, int open_flags);
+
+/* The virtual file behind @fd (of our process), with a reference for the caller, or
+ * NULL when it is not a placeholder. */
+struct vfile *files_lookup(struct files *files, int fd);
+
+/* Release every virtual file whose last descriptor was closed. */
+void files_reap(struct files *files);
+
+/* How many open descriptions there are. */
+size_t files_count(struct files *files);
+
+#endif

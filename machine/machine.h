@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * struct machine: everything hangs off it. Physical memory, the PCI devices and their
+ * IOMMU groups, the files clients have open, and the options that hold for all.
+ *
+ * Made once by machine_create() and constant from then on, except for what its members
+ * lock themselves. Devices are numbered in order of their description: device i is
+ * /dev/vfio/devices/vfio<i>, in IOMMU group devices[i]->group.
+ */
+#ifndef MACHINE_MACHINE_H
+#define MACHINE_MACHINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/phys.h"
+#include "uapi/client.h"
+#include "uapi/table.h"
+#include "uiommufd/uiommufd.h"
+
+struct files;
+struct memory;
+struct pci_device;
+
+struct machine {
+	struct phys *phys;
+	struct files *files;   /* what clients hold open */
+	struct memory *memory; /* windows over clients' files and memory */
+	struct pci_device **devices;
+	size_t nr_devices;
+	struct uapi_trace *trace; /* NULL: off */
+	/* Extensions the user switched on. */
+	bool multi_range_dmabuf; /* several ranges per dma-buf in MAP_FILE */
+};
+
+/* The device's character device numbers: what fstat and sysfs answer. Linux hands
+ * these out at run time; ours are constant. */
+#define MACHINE_VFIO_MAJOR 511
+#define MACHINE_IOMMU_MAJOR 10
+#define MACHINE_IOMMU_MINOR 125
+
+int machine_create(const struct uiommufd_config *config, char *error, size_t error_cap,
+		   struct machine **out);
+/* Releases what clients still hold; answers how many open files there were. */
+int machine_destroy(struct machine *m);
+
+/*
+ * Open one of the machine's device nodes: "/dev/iommu", "/dev/vfio/devices/vfio0".
+ * The vfile comes with a reference for the caller. -ENOENT: no such node.
+ */
+int machine_open_node(struct machine *m, const char *path, struct vfile **out);
+
+#endif

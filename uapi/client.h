@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who makes a call, and what a call can do with its maker's memory and fds.
+ *
+ * Two kinds exist: a process under `uiommufd run` (host/) and the program that links
+ * the library (machine/local_client.c). Handlers in iommufd/ and vfio/ see only this.
+ *
+ * Nothing a client passes is trusted: a handler copies each argument once, by
+ * client_copy_in(), and works on the copy.
+ */
+#ifndef UAPI_CLIENT_H
+#define UAPI_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct client;
+struct mem_source;
+struct vfile;
+
+struct client_ops {
+	/* Exactly @n bytes or -EFAULT. */
+	int (*copy_in)(struct client *c, void *dst, uint64_t va, size_t n);
+	int (*copy_out)(struct client *c, uint64_t va, const void *src, size_t n);
+	/*
+	 * A duplicate, in our process and close-on-exec, of the client's descriptor @fd;
+	 * the caller closes it. -EBADF when the client has no such descriptor.
+	 */
+	int (*get_fd)(struct client *c, int fd);
+	/*
+	 * Give the client a new descriptor of @f: takes a reference of its own.
+	 * @open_flags: access mode, O_NONBLOCK, O_CLOEXEC. The number in the client, or
+	 * -EMFILE, -ENOMEM.
+	 */
+	int (*install)(struct client *c, struct vfile *f, int open_flags);
+	/*
+	 * Describe [va, va + length) of the client's memory; does not look at it yet
+	 * (bad addresses are noticed by the source's pin).
+	 */
+	int (*user_memory)(struct client *c, uint64_t va, uint64_t length,
+			   struct mem_source **out);
+	/* May it do what root may (CAP_SYS_RESOURCE and the like)? */
+	bool (*privileged)(struct client *c);
+};
+
+struct client {
+	const struct client_ops *ops;
+	struct machine *machine;
+};
+
+static inline int client_copy_in(struct client *c, void *dst, uint64_t va, size_t n)
+{
+	return c->ops->copy_in(c, dst, va, n);
+}
+
+static inline int client_copy_out(struct client *c, uint64_t va, const void *src, size_t n)
+{
+	return c->ops->copy_out(c, va, src, n);
+}
+
+/*
+ * The virtual file behind the client's @fd, with a reference for the caller; NULL in
+ * *@out when it is some other kind of file. -EBADF.
+ */
+int client_get_vfile(struct client *c, int fd, struct vfile **out);
+
+/*
+ * The client's @fd as an eventfd of ours: a duplicate that the caller closes. -EBADF;
+ * -EINVAL: not an eventfd.
+ */
+int client_get_eventfd(struct client *c, int fd);
+
+#endif

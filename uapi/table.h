@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One table for each family of ioctls: number, name, sizes, handler, fields. It drives
+ * the size rules, the dispatch, the trace (--log) and the generated reference.
+ *
+ * Size rules:
+ *  UAPI_SIZED (iommufd, Linux 7.3 Documentation/userspace-api/iommufd.rst): the struct
+ *    starts with a u32 size. Shorter than min_size: -EINVAL. Shorter than ours: the rest
+ *    reads as zero. Longer: the tail must be zero, else -E2BIG. uapi_respond() writes
+ *    back no more than the client gave room for.
+ *  UAPI_ARGSZ (VFIO): starts with a u32 argsz. Less than min_size: -EINVAL. min_size
+ *    bytes are copied in; what follows is the handler's to fetch (uapi_fetch()).
+ *  UAPI_NONE: no struct; @arg is the handler's to interpret.
+ * Unknown numbers are -ENOTTY; an unreadable struct is -EFAULT.
+ */
+#ifndef UAPI_TABLE_H
+#define UAPI_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "uapi/client.h"
+#include "uapi/vfile.h"
+
+/* The largest fixed struct of any ioctl served. */
+#define UAPI_MAX_STRUCT 256
+
+enum uapi_rule {
+	UAPI_SIZED,
+	UAPI_ARGSZ,
+	UAPI_NONE,
+};
+
+enum uapi_field_kind {
+	UAPI_DEC,
+	UAPI_HEX,
+	UAPI_FD, /* signed decimal */
+	UAPI_PTR,
+	UAPI_FLAGS, /* hex, with names from `names` */
+	UAPI_ENUM,
+	UAPI_PAD, /* reserved: shown only when not zero */
+};
+
+/* A name of a flag bit or enum value; the list ends with name NULL. */
+struct uapi_name {
+	uint64_t value;
+	const char *name;
+};
+
+struct uapi_field {
+	const char *name;
+	uint16_t offset, size; /* size 1, 2, 4 or 8; 0 ends the list */
+	uint8_t kind;	       /* enum uapi_field_kind */
+	bool out;	       /* written by the call: shown after "=>" */
+	const struct uapi_name *names;
+};
+
+struct uapi_call;
+
+struct uapi_entry {
+	uint32_t cmd;
+	const char *name; /* as in the uAPI header: "IOMMU_IOAS_MAP_FILE" */
+	enum uapi_rule rule;
+	uint16_t min_size; /* bytes the client must give */
+	uint16_t size;	   /* bytes we know (UAPI_SIZED) */
+	long (*handler)(struct uapi_call *call);
+	const struct uapi_field *fields; /* may be NULL */
+};
+
+struct uapi_table {
+	const char *family;
+	const struct uapi_entry *entries;
+	size_t n;
+};
+
+struct uapi_call {
+	const struct uapi_entry *entry;
+	struct vfile *file;
+	struct client *client;
+	uint64_t arg;		/* the pointer (or value) the client passed */
+	uint32_t user_size;	/* its size or argsz */
+	_Alignas(8) unsigned char data[UAPI_MAX_STRUCT]; /* our copy */
+};
+
+/* Find, check sizes, copy in, call the handler, trace. The result of ioctl(2). */
+long uapi_dispatch(const struct uapi_table *table, struct vfile *file,
+		   struct client *client, uint32_t cmd, uint64_t arg);
+
+/* Copy the first @n bytes of call->data back (UAPI_SIZED: at most user_size). */
+int uapi_respond(struct uapi_call *call, size_t n);
+/* Copy in bytes of the client's struct that lie beyond min_size. */
+int uapi_fetch(struct uapi_call *call, void *dst, size_t offset, size_t n);
+int uapi_store(struct uapi_call *call, size_t offset, const void *src, size_t n);
+
+/* The entry for @cmd, or NULL. */
+const struct uapi_entry *uapi_find(const struct uapi_table *table, uint32_t cmd);
+
+/*
+ * Where traces go. A machine has one or none; a line is one finished call:
+ *   [pid] iommu IOMMU_IOAS_MAP_FILE {flags=FIXED_IOVA|READABLE, ...} = 0 {iova=0x10000}
+ */
+struct uapi_trace {
+	void (*line)(struct uapi_trace *t, const char *text);
+};
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A PCI function of the machine: what the model told of itself, its configuration
+ * space, BARs, interrupts, DMA port, and the dma-bufs that were exported from it.
+ *
+ * The function exists as long as the machine; clients open it (vfio/cdev.h), bind it
+ * to an iommufd, and close it.
+ *
+ * Locks, outermost first:
+ *   device.bind    who has it open and bound; held over bind, attach, detach, close;
+ *   device.memory  (rw) is memory decoding on? Write: every change of that, and with it
+ *                  every revoke and restore of the device's dma-bufs. Read: MMIO;
+ *   device.regs    the model's callbacks and the configuration space;
+ *   then dmabuf reservation -> pages -> domset -> domain.
+ * Interrupt state has a leaf lock of its own (device.irq).
+ */
+#ifndef VFIO_PCI_DEVICE_H
+#define VFIO_PCI_DEVICE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/dma.h"
+#include "core/dmabuf.h"
+#include "iommufd/iommufd.h"
+#include "uiommufd/device.h"
+
+struct machine;
+struct pci_device;
+
+struct pci_bdf {
+	uint16_t domain;
+	uint8_t bus, device, function;
+};
+
+/* How the machine's description places a device. */
+struct pci_placement {
+	struct pci_bdf bdf;
+	unsigned index; /* vfio<index> */
+	unsigned group; /* IOMMU group number */
+	const void *group_key;
+};
+
+int pci_device_create(struct machine *m, const struct uiommufd_model *model,
+		      const struct uiommufd_option *options, size_t nr_options,
+		      const struct pci_placement *placement, char *error,
+		      size_t error_cap, struct pci_device **out);
+/* No client has it open. Dma-bufs of it may still exist: they are orphans by now. */
+void pci_device_destroy(struct pci_device *dev);
+
+const struct pci_placement *pci_device_placement(const struct pci_device *dev);
+const struct uiommufd_device_desc *pci_device_desc(const struct pci_device *dev);
+/* A copy of bytes of the configuration space as a client would read it (for sysfs). */
+void pci_device_config(struct pci_device *dev, unsigned offset, void *dst, size_t n);
+
+/* A new open of /dev/vfio/devices/vfio<index>. */
+int vfio_cdev_open(struct pci_device *dev, struct vfile **out);
+
+/* The dma-buf behind a virtual file, with a reference, or NULL when it is none. */
+struct dmabuf *vfio_dmabuf_of(struct vfile *f);
+
+#endif
