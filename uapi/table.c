@@ -130,16 +130,24 @@ static int take(struct uapi_call *call)
 	return 0;
 }
 
+static bool all_sized(const struct uapi_table *table)
+{
+	for (size_t i = 0; i < table->n; i++)
+		if (table->entries[i].rule != UAPI_SIZED)
+			return false;
+	return true;
+}
+
 /*
- * A number of ours with other bits, or one that is left out: Linux reads the size before
- * it notices.
+ * There is no such call. Where every call starts with its size Linux reads that before
+ * it notices, if the number alone would be one of the family's.
  */
 static int refuse(const struct uapi_table *table, struct client *c, uint32_t cmd,
 		  uint64_t arg)
 {
 	uint32_t size;
 
-	if (!table->n || table->entries[0].rule != UAPI_SIZED || !uapi_owns(table, cmd))
+	if (!all_sized(table) || !uapi_owns(table, cmd))
 		return -ENOTTY;
 	return client_copy_in(c, &size, arg, sizeof(size)) ?: -ENOTTY;
 }
