@@ -24,7 +24,7 @@
 
 #include "core/domain.h"
 
-#define DMA_CHUNK_BYTES ((size_t)256 * 1024)
+#define DMA_CHUNK_BYTES   ((size_t)256 * 1024)
 #define DMA_IOTLB_ENTRIES 64
 
 enum dma_fault_reason {
@@ -32,7 +32,7 @@ enum dma_fault_reason {
 	DMA_FAULT_BLOCKED,   /* no domain attached */
 	DMA_FAULT_NO_MASTER, /* bus mastering is off */
 	DMA_FAULT_UNMAPPED,  /* no translation */
-	DMA_FAULT_PERM,	     /* translation without this permission */
+	DMA_FAULT_PERM,      /* translation without this permission */
 	DMA_FAULT_ABORT,     /* the target did not answer: truncated file, dead client */
 };
 
@@ -44,8 +44,8 @@ struct dma_fault {
 
 struct dma_requester {
 	_Atomic(struct domain *) domain; /* written under domain locks by attach */
-	_Atomic uint64_t epoch;		 /* bumped by every invalidation */
-	_Atomic bool master;		 /* may start transactions at all (PCI BME) */
+	_Atomic uint64_t epoch;          /* bumped by every invalidation */
+	_Atomic bool master;             /* may start transactions at all (PCI BME) */
 	struct list on_domain;
 	struct port_mutex attach_lock; /* serialises attach and detach */
 	_Atomic uint64_t faults;       /* how many so far */
@@ -65,7 +65,7 @@ void dma_requester_attach(struct dma_requester *r, struct domain *domain);
 void dma_requester_set_master(struct dma_requester *r, bool on);
 
 struct dma_iotlb_entry {
-	uint64_t iova;	/* start of the page */
+	uint64_t iova;  /* start of the page */
 	uint64_t bytes; /* 0: empty */
 	uint64_t spa;
 	unsigned prot;

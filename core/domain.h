@@ -22,8 +22,8 @@
 struct domain {
 	struct phys *phys; /* outlives the domain */
 	struct port_mutex lock;
-	struct pt pt;		/* written under lock, walked without */
-	uint64_t page_sizes;	/* in use: the format's, or fewer. Constant. */
+	struct pt pt;           /* written under lock, walked without */
+	uint64_t page_sizes;    /* in use: the format's, or fewer. Constant. */
 	uint64_t aperture_last; /* inclusive. Constant. */
 	struct list requesters; /* dma_requester.on_domain, under lock */
 	/* Remote copies in flight, by phase; see domain.c. */

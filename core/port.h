@@ -112,7 +112,14 @@ void port_yield(void);
  */
 void port_bug(const char *file, int line, const char *what);
 
-#define PORT_BUG_ON(cond) ((cond) ? (port_bug(__FILE__, __LINE__, #cond), true) : false)
+static inline bool port_bug_on(bool cond, const char *file, int line, const char *what)
+{
+	if (cond)
+		port_bug(file, line, what);
+	return cond;
+}
+
+#define PORT_BUG_ON(cond) port_bug_on(cond, __FILE__, __LINE__, #cond)
 
 /* ---- small helpers shared by all of core/ ------------------------------------ */
 

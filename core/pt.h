@@ -19,9 +19,9 @@
 
 #include "core/port.h"
 
-#define PT_READ 1u
+#define PT_READ  1u
 #define PT_WRITE 2u
-#define PT_MMIO 4u /* uncached device memory: carried into the entry */
+#define PT_MMIO  4u /* uncached device memory: carried into the entry */
 
 typedef _Atomic uint64_t pt_entry;
 
@@ -31,10 +31,10 @@ typedef _Atomic uint64_t pt_entry;
  */
 struct pt_format {
 	const char *name;
-	unsigned levels;      /* of tables, the root included */
-	unsigned index_bits;  /* of IOVA that one level decodes */
-	unsigned iova_bits;   /* the aperture is [0, 2^iova_bits - 1] */
-	uint64_t page_sizes;  /* bit n: 2^n bytes can be one entry */
+	unsigned levels;     /* of tables, the root included */
+	unsigned index_bits; /* of IOVA that one level decodes */
+	unsigned iova_bits;  /* the aperture is [0, 2^iova_bits - 1] */
+	uint64_t page_sizes; /* bit n: 2^n bytes can be one entry */
 	bool (*present)(uint64_t entry);
 	/* Is a present entry at @level a page (else a table)? */
 	bool (*is_page)(uint64_t entry, unsigned level);
@@ -79,7 +79,7 @@ void pt_unmap(struct pt *pt, uint64_t iova, uint64_t length, struct pt_gather *g
 void pt_gather_free(struct pt_gather *gather);
 
 struct pt_translation {
-	uint64_t spa;	     /* of the IOVA asked for */
+	uint64_t spa;        /* of the IOVA asked for */
 	uint64_t page_iova;  /* start of the page that holds it */
 	uint64_t page_bytes; /* size of that page */
 	unsigned prot;

@@ -55,7 +55,8 @@ static inline int client_copy_in(struct client *c, void *dst, uint64_t va, size_
 	return c->ops->copy_in(c, dst, va, n);
 }
 
-static inline int client_copy_out(struct client *c, uint64_t va, const void *src, size_t n)
+static inline int client_copy_out(struct client *c, uint64_t va, const void *src,
+				  size_t n)
 {
 	return c->ops->copy_out(c, va, src, n);
 }

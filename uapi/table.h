@@ -52,8 +52,8 @@ struct uapi_name {
 struct uapi_field {
 	const char *name;
 	uint16_t offset, size; /* size 1, 2, 4 or 8; 0 ends the list */
-	uint8_t kind;	       /* enum uapi_field_kind */
-	bool out;	       /* written by the call: shown after "=>" */
+	uint8_t kind;          /* enum uapi_field_kind */
+	bool out;              /* written by the call: shown after "=>" */
 	const struct uapi_name *names;
 };
 
@@ -64,7 +64,7 @@ struct uapi_entry {
 	const char *name; /* as in the uAPI header: "IOMMU_IOAS_MAP_FILE" */
 	enum uapi_rule rule;
 	uint16_t min_size; /* bytes the client must give */
-	uint16_t size;	   /* bytes we know (UAPI_SIZED) */
+	uint16_t size;     /* bytes we know (UAPI_SIZED) */
 	long (*handler)(struct uapi_call *call);
 	const struct uapi_field *fields; /* may be NULL */
 };
@@ -79,8 +79,8 @@ struct uapi_call {
 	const struct uapi_entry *entry;
 	struct vfile *file;
 	struct client *client;
-	uint64_t arg;		/* the pointer (or value) the client passed */
-	uint32_t user_size;	/* its size or argsz */
+	uint64_t arg;       /* the pointer (or value) the client passed */
+	uint32_t user_size; /* its size or argsz */
 	_Alignas(8) unsigned char data[UAPI_MAX_STRUCT]; /* our copy */
 };
 
