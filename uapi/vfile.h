@@ -20,6 +20,7 @@
 #include <sys/types.h>
 
 struct client;
+struct dmabuf;
 struct vfile;
 
 /* Region @i of a device lies at VFILE_REGION(i); each may be up to 1 TiB long. */
