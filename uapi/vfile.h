@@ -46,6 +46,7 @@ struct vfile_ops {
 	 */
 	int (*mmap)(struct vfile *f, uint64_t offset, uint64_t length, int prot,
 		    int flags);
+	struct dmabuf *(*dmabuf)(struct vfile *f); /* with a reference; NULL: not a dma-buf */
 	void (*release)(struct vfile *f);
 };
 
