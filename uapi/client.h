@@ -18,6 +18,7 @@
 
 struct client;
 struct mem_source;
+struct uapi_trace;
 struct vfile;
 
 struct client_ops {
@@ -48,6 +49,8 @@ struct client_ops {
 struct client {
 	const struct client_ops *ops;
 	struct machine *machine;
+	struct uapi_trace *trace; /* the machine's; NULL: off */
+	int pid;                  /* for traces; 0: not shown */
 };
 
 static inline int client_copy_in(struct client *c, void *dst, uint64_t va, size_t n)
