@@ -33,15 +33,15 @@
 
 enum dmabuf_interconnect {
 	DMABUF_IC_NONE,
-	DMABUF_IC_PHYS,	   /* runs of system physical addresses, for an IOMMU */
+	DMABUF_IC_PHYS,    /* runs of system physical addresses, for an IOMMU */
 	DMABUF_IC_POINTER, /* CPU pointers */
-	DMABUF_IC_IOVA,	   /* addresses already translated for one device */
+	DMABUF_IC_IOVA,    /* addresses already translated for one device */
 };
 
 enum dmabuf_contract {
-	DMABUF_PINNED,	  /* the importer cannot give the memory back at all */
+	DMABUF_PINNED,    /* the importer cannot give the memory back at all */
 	DMABUF_REVOCABLE, /* may be taken away; invalidate ends every access */
-	DMABUF_MOVABLE,	  /* may be taken away; the importer maps again afterwards */
+	DMABUF_MOVABLE,   /* may be taken away; the importer maps again afterwards */
 };
 
 struct dmabuf;
@@ -64,8 +64,8 @@ struct dmabuf_exporter_ops {
 
 struct dmabuf {
 	const struct dmabuf_exporter_ops *ops; /* constant */
-	void *priv;			       /* the exporter's */
-	uint64_t size;			       /* bytes; constant */
+	void *priv;                            /* the exporter's */
+	uint64_t size;                         /* bytes; constant */
 	_Atomic unsigned refs;
 	struct port_mutex resv;
 	bool revoked;  /* under resv */
@@ -89,7 +89,7 @@ struct dmabuf_importer_ops {
 struct dmabuf_attachment {
 	struct dmabuf *buf;
 	const struct dmabuf_importer_ops *ops;
-	void *priv; /* the importer's */
+	void *priv;                            /* the importer's */
 	enum dmabuf_interconnect interconnect; /* as negotiated */
 	struct list on_buf;
 };

@@ -8,29 +8,29 @@
 #define CORE_ERRNO_H
 
 #ifndef EPERM
-#define EPERM 1
-#define ENOENT 2
-#define EINTR 4
-#define EIO 5
-#define ENXIO 6
-#define E2BIG 7
-#define EBADF 9
-#define EAGAIN 11
-#define ENOMEM 12
-#define EACCES 13
-#define EFAULT 14
-#define EBUSY 16
-#define EEXIST 17
-#define ENODEV 19
-#define EINVAL 22
-#define EMFILE 24
-#define ENOTTY 25
-#define ENOSPC 28
-#define ERANGE 34
-#define EBADFD 77
-#define EMSGSIZE 90
+#define EPERM      1
+#define ENOENT     2
+#define EINTR      4
+#define EIO        5
+#define ENXIO      6
+#define E2BIG      7
+#define EBADF      9
+#define EAGAIN     11
+#define ENOMEM     12
+#define EACCES     13
+#define EFAULT     14
+#define EBUSY      16
+#define EEXIST     17
+#define ENODEV     19
+#define EINVAL     22
+#define EMFILE     24
+#define ENOTTY     25
+#define ENOSPC     28
+#define ERANGE     34
+#define EBADFD     77
+#define EMSGSIZE   90
 #define EOPNOTSUPP 95
-#define EOVERFLOW 75
+#define EOVERFLOW  75
 #define EADDRINUSE 98
 #endif
 

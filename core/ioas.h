@@ -25,7 +25,7 @@
 #include "core/pages.h"
 #include "core/range_map.h"
 
-#define IOAS_READ PT_READ
+#define IOAS_READ  PT_READ
 #define IOAS_WRITE PT_WRITE
 
 struct ioas;

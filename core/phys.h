@@ -22,7 +22,7 @@
 
 #include "core/port.h"
 
-#define PHYS_SPA_BITS 52
+#define PHYS_SPA_BITS      52
 #define PHYS_GRANULE_SHIFT 30
 
 enum phys_kind {
@@ -42,7 +42,7 @@ struct phys_window {
 	/* Set by the user before phys_add(), constant afterwards. */
 	uint64_t length; /* bytes, > 0, a multiple of PORT_PAGE_SIZE */
 	enum phys_kind kind;
-	void *host; /* direct: first byte; remote: NULL */
+	void *host;                        /* direct: first byte; remote: NULL */
 	const struct phys_window_ops *ops; /* remote only */
 	/* Set by phys_add(). */
 	uint64_t base; /* SPA of the first byte, a multiple of 1 GiB */

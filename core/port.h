@@ -81,8 +81,7 @@ void port_dma_leave(void);
 /*
  * Say that nothing found earlier in this section is still in use. Called between the
  * chunks of a long copy so that a revoke waits for one chunk, not for the copy. In a
- * nested section it still says so, so only code that owns the whole section's state
- * calls it.
+ * nested section it does nothing: the outer one may still be using what it found.
  */
 void port_dma_quiesce(void);
 /*
@@ -112,7 +111,14 @@ void port_yield(void);
  */
 void port_bug(const char *file, int line, const char *what);
 
-#define PORT_BUG_ON(cond) ((cond) ? (port_bug(__FILE__, __LINE__, #cond), true) : false)
+static inline bool port_bug_on(bool cond, const char *file, int line, const char *what)
+{
+	if (cond)
+		port_bug(file, line, what);
+	return cond;
+}
+
+#define PORT_BUG_ON(cond) port_bug_on(cond, __FILE__, __LINE__, #cond)
 
 /* ---- small helpers shared by all of core/ ------------------------------------ */
 

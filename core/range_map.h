@@ -16,8 +16,8 @@
 
 struct range_map {
 	struct range_node *root; /* NULL: empty */
-	unsigned height;	 /* levels below and including the root */
-	size_t count;		 /* ranges */
+	unsigned height;         /* levels below and including the root */
+	size_t count;            /* ranges */
 };
 
 struct range {

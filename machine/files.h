@@ -16,6 +16,7 @@
 #ifndef MACHINE_FILES_H
 #define MACHINE_FILES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "uapi/vfile.h"
@@ -37,8 +38,15 @@ int files_open(struct files *files, struct vfile *f, int open_flags);
  * NULL when it is not a placeholder. */
 struct vfile *files_lookup(struct files *files, int fd);
 
-/* Release every virtual file whose last descriptor was closed. */
-void files_reap(struct files *files);
+/*
+ * Release every virtual file whose last descriptor was closed, before returning. True: a
+ * close is under way in another process and not complete; call again soon. Callers are
+ * serialised; do not call it with a lock held that a release may need.
+ */
+bool files_reap(struct files *files);
+
+/* Readable when there is something to reap: for poll(2). Owned by @files. */
+int files_event_fd(const struct files *files);
 
 /* How many open descriptions there are. */
 size_t files_count(struct files *files);

@@ -28,6 +28,7 @@ struct machine {
 	struct memory *memory; /* windows over clients' files and memory */
 	struct pci_device **devices;
 	size_t nr_devices;
+	char group_keys[65536]; /* only their addresses are used: a key for each group */
 	struct uapi_trace *trace; /* NULL: off */
 	/* Extensions the user switched on. */
 	bool multi_range_dmabuf; /* several ranges per dma-buf in MAP_FILE */
@@ -35,7 +36,7 @@ struct machine {
 
 /* The device's character device numbers: what fstat and sysfs answer. Linux hands
  * these out at run time; ours are constant. */
-#define MACHINE_VFIO_MAJOR 511
+#define MACHINE_VFIO_MAJOR  511
 #define MACHINE_IOMMU_MAJOR 10
 #define MACHINE_IOMMU_MINOR 125
 

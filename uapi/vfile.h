@@ -20,15 +20,16 @@
 #include <sys/types.h>
 
 struct client;
+struct dmabuf;
 struct vfile;
 
 /* Region @i of a device lies at VFILE_REGION(i); each may be up to 1 TiB long. */
-#define VFILE_MARK ((uint64_t)1 << 62)
-#define VFILE_REGION_SHIFT 40
-#define VFILE_REGION(i) (VFILE_MARK | (uint64_t)(i) << VFILE_REGION_SHIFT)
-#define VFILE_REGION_INDEX(off) (((off) & ~VFILE_MARK) >> VFILE_REGION_SHIFT)
+#define VFILE_MARK               ((uint64_t)1 << 62)
+#define VFILE_REGION_SHIFT       40
+#define VFILE_REGION(i)          (VFILE_MARK | (uint64_t)(i) << VFILE_REGION_SHIFT)
+#define VFILE_REGION_INDEX(off)  (((off) & ~VFILE_MARK) >> VFILE_REGION_SHIFT)
 #define VFILE_REGION_OFFSET(off) ((off) & (((uint64_t)1 << VFILE_REGION_SHIFT) - 1))
-#define VFILE_STORAGE_BYTES (VFILE_REGION(16))
+#define VFILE_STORAGE_BYTES      (VFILE_REGION(16))
 
 struct vfile_ops {
 	const char *name; /* for traces: "iommu", "vfio-device", "dmabuf" */
@@ -43,7 +44,13 @@ struct vfile_ops {
 	 * May the client map [offset, offset + length) with this PROT_* and MAP_*? 0: the
 	 * native mmap of the placeholder goes ahead. NULL: -EINVAL.
 	 */
-	int (*mmap)(struct vfile *f, uint64_t offset, uint64_t length, int prot, int flags);
+	int (*mmap)(struct vfile *f, uint64_t offset, uint64_t length, int prot,
+		    int flags);
+	/*
+	 * The dma-buf that this file is, with a reference for the caller, so that files of
+	 * any exporter can be imported. NULL, or answering NULL: not a dma-buf.
+	 */
+	struct dmabuf *(*dmabuf)(struct vfile *f);
 	void (*release)(struct vfile *f);
 };
 

@@ -31,7 +31,7 @@ extern "C" {
 #define UIOMMUFD_BARS 6
 
 enum uiommufd_bar_flags {
-	UIOMMUFD_BAR_64BIT = 1 << 0,	/* takes the next BAR's slot as well */
+	UIOMMUFD_BAR_64BIT = 1 << 0, /* takes the next BAR's slot as well */
 	UIOMMUFD_BAR_PREFETCH = 1 << 1,
 	UIOMMUFD_BAR_IO = 1 << 2,
 	/*
@@ -50,7 +50,7 @@ struct uiommufd_bar {
 enum uiommufd_reset {
 	UIOMMUFD_RESET_POWER_ON, /* once, before the first client */
 	UIOMMUFD_RESET_FUNCTION, /* FLR, however it was asked for */
-	UIOMMUFD_RESET_POWER,	 /* D3hot to D0 without No_Soft_Reset */
+	UIOMMUFD_RESET_POWER,    /* D3hot to D0 without No_Soft_Reset */
 };
 
 struct uiommufd_device;
@@ -68,8 +68,8 @@ struct uiommufd_device_desc {
 	unsigned msix_vectors; /* <= 2048 */
 	unsigned msix_bar;
 	uint32_t msix_table_offset, msix_pba_offset; /* 8-aligned */
-	bool flr; /* has Function Level Reset */
-	bool pm;  /* has a power-management capability (D0, D3hot) */
+	bool flr;                                    /* has Function Level Reset */
+	bool pm; /* has a power-management capability (D0, D3hot) */
 };
 
 struct uiommufd_device_ops {

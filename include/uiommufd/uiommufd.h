@@ -42,6 +42,8 @@ struct uiommufd_config {
 	const char *const *devices;
 	/* Or a machine description in JSON (docs/machine.md), as text. */
 	const char *json;
+	/* Names of extensions to switch on; ends with NULL. May be NULL. */
+	const char *const *extensions;
 	/* Called for each finished call with a decoded line. May be NULL. */
 	void (*trace)(void *arg, const char *line);
 	void *trace_arg;

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See describe.h. Strings in the result are allocated by us and owned by it.
+ */
+#include "machine/describe.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+__attribute__((format(printf, 3, 4))) static int bad(char *error, size_t cap,
+						     const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(error, cap, format, ap);
+	va_end(ap);
+	return -EINVAL;
+}
+
+int pci_bdf_parse(const char *text, struct pci_bdf *out)
+{
+	unsigned domain = 0, bus, device, function;
+	int used = 0;
+
+	if (sscanf(text, "%4x:%2x:%2x.%1x%n", &domain, &bus, &device, &function, &used) !=
+		    4 ||
+	    text[used]) {
+		domain = 0;
+		used = 0;
+		if (sscanf(text, "%2x:%2x.%1x%n", &bus, &device, &function, &used) != 3 ||
+		    text[used])
+			return -EINVAL;
+	}
+	if (device > 31 || function > 7)
+		return -EINVAL;
+	*out = (struct pci_bdf){.domain = (uint16_t)domain,
+				.bus = (uint8_t)bus,
+				.device = (uint8_t)device,
+				.function = (uint8_t)function};
+	return 0;
+}
+
+void pci_bdf_format(const struct pci_bdf *bdf, char out[16])
+{
+	snprintf(out, 16, "%04x:%02x:%02x.%x", bdf->domain, bdf->bus, bdf->device,
+		 bdf->function & 7u);
+}
+
+static int parse_group(const char *text, unsigned *out)
+{
+	char *end;
+	unsigned long v;
+
+	errno = 0;
+	v = strtoul(text, &end, 10);
+	if (errno || end == text || *end || v > 65535 || text[0] == '-')
+		return -EINVAL;
+	*out = (unsigned)v;
+	return 0;
+}
+
+static int set_option(struct device_description *dev, const char *name, const char *value,
+		      char *error, size_t cap)
+{
+	struct uiommufd_option *o;
+	char *n, *v;
+
+	if (!strcmp(name, "bdf")) {
+		if (pci_bdf_parse(value, &dev->bdf))
+			return bad(error, cap,
+				   "%s: bdf=%s: not a PCI address (0000:01:00.0)",
+				   dev->model, value);
+		dev->has_bdf = true;
+		return 0;
+	}
+	if (!strcmp(name, "group")) {
+		if (parse_group(value, &dev->group))
+			return bad(error, cap, "%s: group=%s: not a number up to 65535",
+				   dev->model, value);
+		dev->has_group = true;
+		return 0;
+	}
+	if (dev->nr_options == DESCRIBE_MAX_OPTIONS)
+		return bad(error, cap, "%s: too many options", dev->model);
+	n = strdup(name);
+	v = strdup(value);
+	if (!n || !v) {
+		free(n);
+		free(v);
+		return -ENOMEM;
+	}
+	o = &dev->options[dev->nr_options++];
+	o->name = n;
+	o->value = v;
+	return 0;
+}
+
+static int add_device(struct description *d, const char *model,
+		      struct device_description **out)
+{
+	struct device_description *v;
+
+	v = realloc(d->devices, (d->n + 1) * sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	d->devices = v;
+	v[d->n] = (struct device_description){.model = strdup(model)};
+	if (!v[d->n].model)
+		return -ENOMEM;
+	*out = &v[d->n++];
+	return 0;
+}
+
+static int add_device_checked(struct description *d, const char *model, char *error,
+			      size_t cap, struct device_description **out)
+{
+	if (d->n == DESCRIBE_MAX_DEVICES)
+		return bad(error, cap, "more than %d devices", DESCRIBE_MAX_DEVICES);
+	if (!*model)
+		return bad(error, cap,
+			   "a device needs a model, as in copy-engine,vram=64M");
+	return add_device(d, model, out);
+}
+
+int describe_device(struct description *d, const char *text, char *error, size_t cap)
+{
+	char *copy = strdup(text), *rest = copy, *word;
+	struct device_description *dev;
+	int err;
+
+	if (!copy)
+		return -ENOMEM;
+	err = add_device_checked(d, strsep(&rest, ","), error, cap, &dev);
+	while (!err && (word = strsep(&rest, ","))) {
+		char *value = strchr(word, '=');
+
+		if (!value) {
+			err = bad(error, cap, "%s: \"%s\" is not NAME=VALUE", dev->model,
+				  word);
+			break;
+		}
+		*value++ = '\0';
+		err = set_option(dev, word, value, error, cap);
+	}
+	free(copy);
+	return err;
+}
+
+int describe_extension(struct description *d, const char *name, char *error, size_t cap)
+{
+	if (!strcmp(name, "multi-range-dmabuf")) {
+		d->multi_range_dmabuf = true;
+		return 0;
+	}
+	return bad(error, cap, "%s: no such extension (multi-range-dmabuf)", name);
+}
+
+/* An option's value as text, whatever JSON type it was written in. */
+static int json_option(struct device_description *dev, const char *name,
+		       const json_t *value, char *error, size_t cap)
+{
+	char number[32];
+
+	if (json_is_string(value))
+		return set_option(dev, name, json_string_value(value), error, cap);
+	if (json_is_boolean(value))
+		return set_option(dev, name, json_is_true(value) ? "on" : "off", error,
+				  cap);
+	if (json_is_integer(value)) {
+		snprintf(number, sizeof(number), "%lld",
+			 (long long)json_integer_value(value));
+		return set_option(dev, name, number, error, cap);
+	}
+	return bad(error, cap, "%s: \"%s\": a string, a whole number or a truth value",
+		   dev->model, name);
+}
+
+static int json_device(struct description *d, const json_t *obj, size_t index,
+		       char *error, size_t cap)
+{
+	const char *model = json_string_value(json_object_get(obj, "model"));
+	struct device_description *dev;
+	const char *name;
+	json_t *value;
+	int err;
+
+	if (!model)
+		return bad(error, cap,
+			   "devices[%zu]: an object with a \"model\" is needed", index);
+	err = add_device_checked(d, model, error, cap, &dev);
+	json_object_foreach((json_t *)obj, name, value)
+	{
+		if (err)
+			break;
+		if (strcmp(name, "model"))
+			err = json_option(dev, name, value, error, cap);
+	}
+	return err;
+}
+
+static int json_machine(struct description *d, const json_t *root, char *error,
+			size_t cap)
+{
+	const json_t *devices = json_object_get(root, "devices");
+	const json_t *extensions = json_object_get(root, "extensions");
+	const char *name;
+	json_t *value;
+	size_t i;
+	int err = 0;
+
+	if (!json_is_object(root))
+		return bad(error, cap, "a JSON object is needed");
+	json_object_foreach((json_t *)root, name, value)
+	{
+		if (strcmp(name, "devices") && strcmp(name, "extensions"))
+			return bad(error, cap, "\"%s\": unknown (devices, extensions)",
+				   name);
+	}
+	if (!json_is_array(devices))
+		return bad(error, cap, "\"devices\": an array is needed");
+	json_array_foreach(devices, i, value)
+	{
+		err = json_device(d, value, i, error, cap);
+		if (err)
+			return err;
+	}
+	if (extensions && !json_is_array(extensions))
+		return bad(error, cap, "\"extensions\": an array of names is needed");
+	json_array_foreach(extensions, i, value)
+	{
+		if (!json_is_string(value))
+			return bad(error, cap, "extensions[%zu]: a name is needed", i);
+		err = describe_extension(d, json_string_value(value), error, cap);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int describe_json(struct description *d, const char *text, char *error, size_t cap)
+{
+	json_error_t where;
+	json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &where);
+	int err;
+
+	if (!root)
+		return bad(error, cap, "line %d: %s", where.line, where.text);
+	err = json_machine(d, root, error, cap);
+	json_decref(root);
+	return err;
+}
+
+static uint32_t bdf_key(const struct pci_bdf *b)
+{
+	return (uint32_t)b->domain << 16 | (uint32_t)b->bus << 8 |
+	       (uint32_t)(b->device << 3) | b->function;
+}
+
+static bool bdf_taken(const struct description *d, const struct pci_bdf *bdf)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (d->devices[i].has_bdf && bdf_key(&d->devices[i].bdf) == bdf_key(bdf))
+			return true;
+	return false;
+}
+
+static bool group_taken(const struct description *d, unsigned group)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (d->devices[i].has_group && d->devices[i].group == group)
+			return true;
+	return false;
+}
+
+static int refuse_duplicates(const struct description *d, char *error, size_t cap)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		for (size_t j = 0; j < i; j++) {
+			char bdf[16];
+
+			if (bdf_key(&d->devices[i].bdf) != bdf_key(&d->devices[j].bdf))
+				continue;
+			pci_bdf_format(&d->devices[i].bdf, bdf);
+			return bad(error, cap, "two devices at %s", bdf);
+		}
+	}
+	return 0;
+}
+
+int describe_complete(struct description *d, char *error, size_t cap)
+{
+	struct pci_bdf bdf = {.bus = 1};
+	unsigned group = 1;
+
+	for (size_t i = 0; i < d->n; i++) {
+		struct device_description *dev = &d->devices[i];
+
+		if (!dev->has_bdf) {
+			/* A slot each: devices share neither bus nor group by default. */
+			while (bdf_taken(d, &bdf))
+				if (++bdf.bus == 0)
+					return bad(error, cap, "no free bus for %s",
+						   dev->model);
+			dev->bdf = bdf;
+			dev->has_bdf = true;
+		}
+		if (!dev->has_group) {
+			while (group_taken(d, group))
+				group++;
+			dev->group = group;
+			dev->has_group = true;
+		}
+	}
+	return refuse_duplicates(d, error, cap);
+}
+
+void describe_finish(struct description *d)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		struct device_description *dev = &d->devices[i];
+
+		for (size_t j = 0; j < dev->nr_options; j++) {
+			free((char *)dev->options[j].name);
+			free((char *)dev->options[j].value);
+		}
+		free(dev->model);
+	}
+	free(d->devices);
+	*d = (struct description){0};
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The public API over a machine (include/uiommufd/uiommufd.h): the calling program is
+ * the machine's one client.
+ *
+ * Every call first reaps what was closed, so that plain close(2) works too; it is only
+ * later then, at the next call.
+ */
+#include "uiommufd/uiommufd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "machine/files.h"
+#include "machine/local_client.h"
+#include "machine/machine.h"
+
+#define API __attribute__((visibility("default")))
+
+struct uiommufd_machine {
+	struct machine *machine;
+	struct client *client;
+	struct uapi_trace trace;
+	void (*trace_fn)(void *arg, const char *line);
+	void *trace_arg;
+};
+
+static void trace_line(struct uapi_trace *t, const char *text)
+{
+	struct uiommufd_machine *m = container_of(t, struct uiommufd_machine, trace);
+
+	m->trace_fn(m->trace_arg, text);
+}
+
+API int uiommufd_machine_create(const struct uiommufd_config *config, char *error,
+				size_t error_cap, struct uiommufd_machine **out)
+{
+	struct uiommufd_config full = UIOMMUFD_CONFIG_INIT;
+	struct uiommufd_machine *m;
+	int err;
+
+	/* A program built against another version has a shorter or longer struct. */
+	if (!config || config->size < sizeof(config->size) || config->size > sizeof(full))
+		return -EINVAL;
+	memcpy(&full, config, config->size);
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return -ENOMEM;
+	err = machine_create(&full, error, error_cap, &m->machine);
+	if (!err)
+		err = local_client_create(m->machine, &m->client);
+	if (err) {
+		machine_destroy(m->machine);
+		free(m);
+		return err;
+	}
+	m->trace.line = trace_line;
+	m->trace_fn = full.trace;
+	m->trace_arg = full.trace_arg;
+	if (full.trace)
+		m->machine->trace = &m->trace;
+	*out = m;
+	return 0;
+}
+
+API int uiommufd_machine_destroy(struct uiommufd_machine *m)
+{
+	int left;
+
+	if (!m)
+		return 0;
+	/* Releasing what is open lets go of the last sources over the client's memory. */
+	left = machine_destroy(m->machine);
+	local_client_destroy(m->client);
+	free(m);
+	return left;
+}
+
+API int uiommufd_open(struct uiommufd_machine *m, const char *path, int flags)
+{
+	struct vfile *f;
+	int fd;
+
+	files_reap(m->machine->files);
+	fd = machine_open_node(m->machine, path, &f);
+	if (fd < 0)
+		return fd;
+	fd = m->client->ops->install(m->client, f, flags);
+	vfile_put(f);
+	return fd;
+}
+
+/* The virtual file behind @fd, after what was closed is gone. */
+static struct vfile *lookup(struct uiommufd_machine *m, int fd)
+{
+	files_reap(m->machine->files);
+	return files_lookup(m->machine->files, fd);
+}
+
+API long uiommufd_ioctl(struct uiommufd_machine *m, int fd, unsigned long cmd, void *arg)
+{
+	struct vfile *f = lookup(m, fd);
+	long ret;
+
+	if (!f)
+		return fcntl(fd, F_GETFD) < 0 ? -EBADF : -ENOTTY;
+	ret = f->ops->ioctl ? f->ops->ioctl(f, m->client, (uint32_t)cmd, (uintptr_t)arg)
+			    : -ENOTTY;
+	vfile_put(f);
+	return ret;
+}
+
+API ssize_t uiommufd_pread(struct uiommufd_machine *m, int fd, void *buf, size_t n,
+			   uint64_t offset)
+{
+	struct vfile *f = lookup(m, fd);
+	ssize_t ret = -EINVAL;
+
+	if (!f)
+		return -EBADF;
+	if (f->ops->pread)
+		ret = f->ops->pread(f, m->client, (uintptr_t)buf, n, offset);
+	vfile_put(f);
+	return ret;
+}
+
+API ssize_t uiommufd_pwrite(struct uiommufd_machine *m, int fd, const void *buf, size_t n,
+			    uint64_t offset)
+{
+	struct vfile *f = lookup(m, fd);
+	ssize_t ret = -EINVAL;
+
+	if (!f)
+		return -EBADF;
+	if (f->ops->pwrite)
+		ret = f->ops->pwrite(f, m->client, (uintptr_t)buf, n, offset);
+	vfile_put(f);
+	return ret;
+}
+
+API int uiommufd_mmap(struct uiommufd_machine *m, int fd, size_t length, int prot,
+		      int flags, uint64_t offset, void **out)
+{
+	struct vfile *f = lookup(m, fd);
+	int err = -EINVAL;
+	void *p;
+
+	if (!f)
+		return -EBADF;
+	if (f->ops->mmap)
+		err = f->ops->mmap(f, offset, length, prot, flags);
+	vfile_put(f);
+	if (err)
+		return err;
+	p = mmap(NULL, length, prot, flags, fd, (off_t)offset);
+	if (p == MAP_FAILED)
+		return -errno;
+	*out = p;
+	return 0;
+}
+
+API int uiommufd_close(struct uiommufd_machine *m, int fd)
+{
+	if (close(fd))
+		return -errno;
+	files_reap(m->machine->files);
+	return 0;
+}

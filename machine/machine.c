@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Making and ending a machine (see machine.h).
+ *
+ * Ending: first what clients hold is released (files), which closes and unbinds devices
+ * and drops every mapping; then the devices go, then memory and the SPA space under
+ * them. Nothing else may run on the machine by then.
+ */
+#include "machine/machine.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "devices/models.h"
+#include "iommufd/iommufd.h"
+#include "machine/describe.h"
+#include "machine/files.h"
+#include "machine/memory.h"
+#include "port/port.h"
+#include "vfio/pci_device.h"
+
+static const char *const default_devices[] = {"copy-engine", "copy-engine", NULL};
+
+static const struct uiommufd_model *find_model(const struct uiommufd_config *config,
+					       const char *name)
+{
+	for (size_t i = 0; config->models && config->models[i]; i++)
+		if (!strcmp(config->models[i]->name, name))
+			return config->models[i];
+	for (size_t i = 0; device_models[i]; i++)
+		if (!strcmp(device_models[i]->name, name))
+			return device_models[i];
+	return NULL;
+}
+
+static int describe(const struct uiommufd_config *config, struct description *d,
+		    char *error, size_t cap)
+{
+	const char *const *devices = config->devices;
+	int err = 0;
+
+	if (config->json) {
+		err = describe_json(d, config->json, error, cap);
+	} else if (!devices) {
+		devices = default_devices;
+	}
+	for (size_t i = 0; !err && devices && devices[i]; i++)
+		err = describe_device(d, devices[i], error, cap);
+	for (size_t i = 0; !err && config->extensions && config->extensions[i]; i++)
+		err = describe_extension(d, config->extensions[i], error, cap);
+	return err ? err : describe_complete(d, error, cap);
+}
+
+static int create_device(struct machine *m, const struct uiommufd_config *config,
+			 const struct device_description *desc, char *error, size_t cap)
+{
+	const struct uiommufd_model *model = find_model(config, desc->model);
+	struct pci_placement placement = {
+		.bdf = desc->bdf,
+		.index = (unsigned)m->nr_devices,
+		.group = desc->group,
+		.group_key = &m->group_keys[desc->group],
+	};
+	int err;
+
+	if (!model) {
+		snprintf(error, cap, "%s: no such device model (uiommufd run --help)",
+			 desc->model);
+		return -EINVAL;
+	}
+	err = pci_device_create(m, model, desc->options, desc->nr_options, &placement,
+				error, cap, &m->devices[m->nr_devices]);
+	if (!err)
+		m->nr_devices++;
+	return err;
+}
+
+static int create_devices(struct machine *m, const struct uiommufd_config *config,
+			  char *error, size_t cap)
+{
+	struct description d = {0};
+	int err = describe(config, &d, error, cap);
+
+	if (err)
+		goto out;
+	m->multi_range_dmabuf = d.multi_range_dmabuf;
+	m->devices = calloc(d.n + 1, sizeof(struct pci_device *));
+	if (!m->devices) {
+		err = -ENOMEM;
+		goto out;
+	}
+	for (size_t i = 0; !err && i < d.n; i++)
+		err = create_device(m, config, &d.devices[i], error, cap);
+out:
+	describe_finish(&d);
+	return err;
+}
+
+int machine_create(const struct uiommufd_config *config, char *error, size_t error_cap,
+		   struct machine **out)
+{
+	struct machine *m = calloc(1, sizeof(*m));
+	char ignored[1];
+	int err;
+
+	if (!error || !error_cap) {
+		error = ignored;
+		error_cap = sizeof(ignored);
+	}
+	error[0] = '\0';
+	if (!m)
+		return -ENOMEM;
+	err = port_guard_install();
+	if (!err)
+		err = phys_create(&m->phys);
+	if (!err)
+		err = files_create(&m->files);
+	if (!err)
+		err = memory_create(m, &m->memory);
+	if (!err)
+		err = create_devices(m, config, error, error_cap);
+	if (err) {
+		if (!error[0])
+			snprintf(error, error_cap, "%s", strerror(-err));
+		machine_destroy(m);
+		return err;
+	}
+	*out = m;
+	return 0;
+}
+
+int machine_destroy(struct machine *m)
+{
+	int left;
+
+	if (!m)
+		return 0;
+	left = files_destroy(m->files);
+	for (size_t i = m->nr_devices; i-- > 0;)
+		pci_device_destroy(m->devices[i]);
+	free(m->devices);
+	memory_destroy(m->memory);
+	phys_destroy(m->phys);
+	free(m);
+	return left;
+}
+
+static struct pci_device *device_of_node(struct machine *m, const char *path)
+{
+	unsigned index;
+	int used = 0;
+
+	if (sscanf(path, "/dev/vfio/devices/vfio%u%n", &index, &used) != 1 || path[used])
+		return NULL;
+	return index < m->nr_devices ? m->devices[index] : NULL;
+}
+
+int machine_open_node(struct machine *m, const char *path, struct vfile **out)
+{
+	struct pci_device *dev;
+
+	if (!strcmp(path, "/dev/iommu"))
+		return iommufd_open(m, out);
+	dev = device_of_node(m, path);
+	return dev ? vfio_cdev_open(dev, out) : -ENOENT;
+}

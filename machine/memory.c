@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Windows over clients' memory, and the sources that pin pieces of them (memory.h).
+ *
+ * A window is shared by all pins of one file or of one 1 TiB of an address space, and
+ * counted by them: the first pin adds it to the SPA space, the last unpin removes it.
+ * Pinning maps nothing page by page: a file is mapped once, lazily.
+ *
+ * A source remembers what each of its pins holds, so that unpin needs no lookup and
+ * cannot fail. `pages` serialises the calls on one source; `mem->lock` guards the table
+ * of windows and their counts. It is taken below pages.lock and is held over
+ * phys_remove(), which waits for DMA sections, so no DMA section may take it.
+ */
+#include "machine/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "machine/files.h"
+#include "machine/machine.h"
+
+#define CHUNK_SHIFT 40
+#define CHUNK_BYTES ((uint64_t)1 << CHUNK_SHIFT)
+
+enum window_kind {
+	WINDOW_FILE,
+	WINDOW_SPACE,
+};
+
+struct window {
+	struct phys_window phys;
+	struct list on_memory;
+	enum window_kind kind;
+	unsigned pins;
+	/* WINDOW_FILE: which file, and our mapping of it. */
+	dev_t dev;
+	ino_t ino;
+	bool writable;
+	/* WINDOW_SPACE: which TiB of which address space. */
+	struct memory_space *space;
+	uint64_t chunk;
+};
+
+struct memory {
+	struct machine *machine;
+	pthread_mutex_t lock;
+	struct list windows;
+};
+
+/* What one pin of a source holds. */
+struct pin {
+	struct list on_source;
+	uint64_t offset, length;
+	struct window **windows;
+	size_t n;
+};
+
+struct source {
+	struct mem_source base;
+	struct memory *mem;
+	struct list pins;
+	int fd;                     /* file sources */
+	struct memory_space *space; /* user sources */
+};
+
+int memory_create(struct machine *m, struct memory **out)
+{
+	struct memory *mem = calloc(1, sizeof(*mem));
+
+	if (!mem)
+		return -ENOMEM;
+	mem->machine = m;
+	pthread_mutex_init(&mem->lock, NULL);
+	list_init(&mem->windows);
+	*out = mem;
+	return 0;
+}
+
+void memory_destroy(struct memory *mem)
+{
+	if (!mem)
+		return;
+	PORT_BUG_ON(!list_empty(&mem->windows));
+	pthread_mutex_destroy(&mem->lock);
+	free(mem);
+}
+
+void memory_space_get(struct memory_space *s)
+{
+	s->refs++;
+}
+
+void memory_space_put(struct memory_space *s)
+{
+	if (s && --s->refs == 0)
+		s->ops->put(s);
+}
+
+/* ---- windows ------------------------------------------------------------------ */
+
+static uint64_t space_va(const struct window *w, uint64_t offset)
+{
+	return w->chunk << CHUNK_SHIFT | offset;
+}
+
+static int space_read(struct phys_window *pw, uint64_t offset, void *dst, size_t n)
+{
+	struct window *w = container_of(pw, struct window, phys);
+
+	return w->space->ops->read(w->space, space_va(w, offset), dst, n);
+}
+
+static int space_write(struct phys_window *pw, uint64_t offset, const void *src, size_t n)
+{
+	struct window *w = container_of(pw, struct window, phys);
+
+	return w->space->ops->write(w->space, space_va(w, offset), src, n);
+}
+
+static const struct phys_window_ops space_ops = {
+	.read = space_read,
+	.write = space_write,
+};
+
+static void window_free(struct window *w)
+{
+	if (w->kind == WINDOW_FILE && w->phys.host)
+		munmap(w->phys.host, w->phys.length);
+	if (w->kind == WINDOW_SPACE)
+		memory_space_put(w->space);
+	free(w);
+}
+
+static int window_add(struct memory *mem, struct window *w)
+{
+	int err = phys_add(mem->machine->phys, &w->phys);
+
+	if (err) {
+		window_free(w);
+		return err;
+	}
+	w->pins = 1;
+	list_append(&mem->windows, &w->on_memory);
+	return 0;
+}
+
+static void window_unpin(struct memory *mem, struct window *w)
+{
+	pthread_mutex_lock(&mem->lock);
+	if (--w->pins) {
+		pthread_mutex_unlock(&mem->lock);
+		return;
+	}
+	list_remove(&w->on_memory);
+	phys_remove(mem->machine->phys, &w->phys);
+	pthread_mutex_unlock(&mem->lock);
+	window_free(w);
+}
+
+/* A mapping of the whole file, writable if it can be had. */
+static void *map_file(int fd, uint64_t length, bool *writable)
+{
+	char path[32];
+	void *p;
+	int rw;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	/* A client may hold a read-only descriptor; Linux pins the pages all the same. */
+	rw = open(path, O_RDWR | O_CLOEXEC);
+	*writable = true;
+	p = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+		 rw < 0 ? fd : rw, 0);
+	if (p == MAP_FAILED) {
+		*writable = false;
+		p = mmap(NULL, length, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	}
+	if (rw >= 0)
+		close(rw);
+	return p;
+}
+
+static struct window *find_file_window(struct memory *mem, const struct stat *st,
+				       uint64_t end)
+{
+	list_for_each (it, &mem->windows) {
+		struct window *w = list_entry(it, struct window, on_memory);
+
+		if (w->kind == WINDOW_FILE && w->dev == st->st_dev &&
+		    w->ino == st->st_ino && end <= w->phys.length)
+			return w;
+	}
+	return NULL;
+}
+
+/* Pin the window of the file up to @end; a file that has grown gets a second one. */
+static int pin_file_window(struct memory *mem, int fd, uint64_t end, struct window **out)
+{
+	struct window *w;
+	struct stat st;
+	int err = 0;
+
+	if (fstat(fd, &st))
+		return -errno;
+	pthread_mutex_lock(&mem->lock);
+	w = find_file_window(mem, &st, end);
+	if (w) {
+		w->pins++;
+		goto out;
+	}
+	w = calloc(1, sizeof(*w));
+	if (!w) {
+		err = -ENOMEM;
+		goto out;
+	}
+	w->kind = WINDOW_FILE;
+	w->dev = st.st_dev;
+	w->ino = st.st_ino;
+	w->phys.kind = PHYS_RAM;
+	w->phys.length =
+		((uint64_t)st.st_size + PORT_PAGE_SIZE - 1) & ~(PORT_PAGE_SIZE - 1);
+	w->phys.host = map_file(fd, w->phys.length, &w->writable);
+	if (w->phys.host == MAP_FAILED) {
+		free(w);
+		err = -ENOMEM;
+		goto out;
+	}
+	err = window_add(mem, w);
+out:
+	pthread_mutex_unlock(&mem->lock);
+	*out = err ? NULL : w;
+	return err;
+}
+
+static int pin_space_window(struct memory *mem, struct memory_space *space, uint64_t va,
+			    struct window **out)
+{
+	uint64_t chunk = va >> CHUNK_SHIFT;
+	struct window *w = NULL;
+	int err = 0;
+
+	pthread_mutex_lock(&mem->lock);
+	list_for_each (it, &mem->windows) {
+		struct window *old = list_entry(it, struct window, on_memory);
+
+		if (old->kind == WINDOW_SPACE && old->space == space &&
+		    old->chunk == chunk) {
+			old->pins++;
+			w = old;
+			goto out;
+		}
+	}
+	w = calloc(1, sizeof(*w));
+	if (!w) {
+		err = -ENOMEM;
+		goto out;
+	}
+	w->kind = WINDOW_SPACE;
+	w->space = space;
+	memory_space_get(space);
+	w->chunk = chunk;
+	w->phys.kind = PHYS_RAM;
+	w->phys.length = CHUNK_BYTES;
+	/* The first TiB of our own space would be direct at NULL, which means remote. */
+	if (space->own)
+		w->phys.host = (void *)(uintptr_t)(chunk << CHUNK_SHIFT);
+	if (!w->phys.host)
+		w->phys.ops = &space_ops;
+	err = window_add(mem, w);
+out:
+	pthread_mutex_unlock(&mem->lock);
+	*out = err ? NULL : w;
+	return err;
+}
+
+/* ---- sources ------------------------------------------------------------------ */
+
+static struct pin *pin_create(struct source *s, uint64_t offset, uint64_t length)
+{
+	struct pin *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->offset = offset;
+	p->length = length;
+	list_append(&s->pins, &p->on_source);
+	return p;
+}
+
+static void pin_destroy(struct source *s, struct pin *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		window_unpin(s->mem, p->windows[i]);
+	list_remove(&p->on_source);
+	free(p->windows);
+	free(p);
+}
+
+/* Let the pin own one count of @w, and describe [offset, + length) of it. */
+static int pin_add(struct source *s, struct pin *p, struct window *w, uint64_t offset,
+		   uint64_t length, struct run_list *runs)
+{
+	struct run run = {.spa = w->phys.base + offset, .length = length};
+	struct window **v;
+	bool same = p->n && p->windows[p->n - 1] == w;
+
+	if (same) {
+		window_unpin(s->mem, w);
+	} else {
+		v = realloc(p->windows, (p->n + 1) * sizeof(struct window *));
+		if (!v) {
+			window_unpin(s->mem, w);
+			return -ENOMEM;
+		}
+		p->windows = v;
+		p->windows[p->n++] = w;
+	}
+	return run_list_add(runs, run, same);
+}
+
+static void source_unpin(struct mem_source *base, uint64_t offset, uint64_t length)
+{
+	struct source *s = container_of(base, struct source, base);
+
+	list_for_each (it, &s->pins) {
+		struct pin *p = list_entry(it, struct pin, on_source);
+
+		if (p->offset == offset && p->length == length) {
+			pin_destroy(s, p);
+			return;
+		}
+	}
+	PORT_BUG_ON(true);
+}
+
+static void source_destroy(struct mem_source *base)
+{
+	struct source *s = container_of(base, struct source, base);
+
+	PORT_BUG_ON(!list_empty(&s->pins));
+	if (s->fd >= 0)
+		close(s->fd);
+	memory_space_put(s->space);
+	free(s);
+}
+
+static int source_create(struct memory *mem, const struct mem_source_ops *ops,
+			 uint64_t address, struct source **out)
+{
+	struct source *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->base.ops = ops;
+	s->base.address = address;
+	s->mem = mem;
+	s->fd = -1;
+	list_init(&s->pins);
+	*out = s;
+	return 0;
+}
+
+/* Is it a file whose pages Linux would pin for us, and not one of our own? */
+static bool is_client_memory_file(struct memory *mem, int fd)
+{
+	struct vfile *f = files_lookup(mem->machine->files, fd);
+	struct statfs sfs;
+
+	if (f) {
+		vfile_put(f);
+		return false;
+	}
+	return !fstatfs(fd, &sfs) &&
+	       (sfs.f_type == TMPFS_MAGIC || sfs.f_type == HUGETLBFS_MAGIC);
+}
+
+static int file_pin(struct mem_source *base, uint64_t offset, uint64_t length,
+		    bool writable, struct run_list *runs)
+{
+	struct source *s = container_of(base, struct source, base);
+	uint64_t start = base->address + offset;
+	struct window *w;
+	struct stat st;
+	struct pin *p;
+	int err;
+
+	if (fstat(s->fd, &st) || !S_ISREG(st.st_mode) ||
+	    !is_client_memory_file(s->mem, s->fd))
+		return -EINVAL;
+	if (start + length < start || start + length > (uint64_t)st.st_size)
+		return -EINVAL;
+	p = pin_create(s, offset, length);
+	if (!p)
+		return -ENOMEM;
+	err = pin_file_window(s->mem, s->fd, start + length, &w);
+	if (!err)
+		err = pin_add(s, p, w, start, length, runs);
+	if (err)
+		pin_destroy(s, p);
+	return err;
+}
+
+static const struct mem_source_ops file_source_ops = {
+	.pin = file_pin,
+	.unpin = source_unpin,
+	.destroy = source_destroy,
+};
+
+int memory_file_source(struct memory *mem, int fd, uint64_t start,
+		       struct mem_source **out)
+{
+	struct source *s;
+	int err = source_create(mem, &file_source_ops, start, &s);
+
+	if (err)
+		return err;
+	s->base.is_file = true;
+	s->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (s->fd < 0) {
+		free(s);
+		return -ENOMEM;
+	}
+	*out = &s->base;
+	return 0;
+}
+
+/* The piece [va, ...] of one VMA: pins its window, answers how far it reached. */
+static int user_pin_piece(struct source *s, struct pin *p, uint64_t va, uint64_t last,
+			  bool writable, struct run_list *runs, uint64_t *reached)
+{
+	struct memory_vma vma = {.fd = -1};
+	struct window *w;
+	uint64_t offset;
+	int err;
+
+	err = s->space->ops->vma(s->space, va, &vma);
+	if (err)
+		return err;
+	last = min_u64(last, vma.last);
+	if (vma.device || !vma.readable || (writable && !vma.writable)) {
+		err = -EFAULT;
+	} else if (vma.fd >= 0) {
+		struct stat st;
+
+		offset = vma.file_offset;
+		/* Beyond the file's end a CPU access would be SIGBUS: EFAULT to a pin. */
+		if (fstat(vma.fd, &st) || offset + (last - va) >= (uint64_t)st.st_size)
+			err = -EFAULT;
+		else
+			err = pin_file_window(s->mem, vma.fd, offset + (last - va) + 1,
+					      &w);
+	} else {
+		last = min_u64(last, va | (CHUNK_BYTES - 1));
+		offset = va & (CHUNK_BYTES - 1);
+		err = pin_space_window(s->mem, s->space, va, &w);
+	}
+	if (vma.fd >= 0)
+		close(vma.fd);
+	if (err)
+		return err;
+	*reached = last;
+	return pin_add(s, p, w, offset, last - va + 1, runs);
+}
+
+static int user_pin(struct mem_source *base, uint64_t offset, uint64_t length,
+		    bool writable, struct run_list *runs)
+{
+	struct source *s = container_of(base, struct source, base);
+	uint64_t va = base->address + offset, last = va + length - 1;
+	struct pin *p;
+
+	if (last < va)
+		return -EFAULT;
+	p = pin_create(s, offset, length);
+	if (!p)
+		return -ENOMEM;
+	for (;;) {
+		uint64_t reached;
+		int err = user_pin_piece(s, p, va, last, writable, runs, &reached);
+
+		if (err) {
+			pin_destroy(s, p);
+			return err;
+		}
+		if (reached == last)
+			return 0;
+		va = reached + 1;
+	}
+}
+
+static const struct mem_source_ops user_source_ops = {
+	.pin = user_pin,
+	.unpin = source_unpin,
+	.destroy = source_destroy,
+};
+
+int memory_user_source(struct memory *mem, struct memory_space *space, uint64_t va,
+		       struct mem_source **out)
+{
+	struct source *s;
+	int err = source_create(mem, &user_source_ops, va, &s);
+
+	if (err)
+		return err;
+	memory_space_get(space);
+	s->space = space;
+	*out = &s->base;
+	return 0;
+}
