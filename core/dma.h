@@ -14,7 +14,8 @@
  * cannot hit what was taken away, and an earlier one is waited for.
  *
  * Copies to or from a remote window may block, so they leave the section and are
- * counted in the domain instead; the unmap waits for the count.
+ * counted in the domain instead; the unmap waits for the count. What a window's ops
+ * wait for must therefore never wait for an unmap or a revoke.
  *
  * An access that fails aborts: what was copied before the fault stays, the fault is
  * recorded in the requester and described to the caller. -EFAULT is the only error.
@@ -25,7 +26,9 @@
 #include "core/domain.h"
 
 #define DMA_CHUNK_BYTES   ((size_t)256 * 1024)
-#define DMA_IOTLB_ENTRIES 64
+#define DMA_IOTLB_ENTRIES 64 /* a power of two */
+/* What passes between two windows of which one is remote goes through a buffer. */
+#define DMA_BOUNCE_BYTES ((size_t)16 * 1024)
 
 enum dma_fault_reason {
 	DMA_FAULT_NONE,
@@ -44,39 +47,57 @@ struct dma_fault {
 
 struct dma_requester {
 	_Atomic(struct domain *) domain; /* written under domain locks by attach */
-	_Atomic uint64_t epoch;          /* bumped by every invalidation */
+	_Atomic uint64_t epoch;          /* bumped by every invalidation; never 0 */
 	_Atomic bool master;             /* may start transactions at all (PCI BME) */
 	struct list on_domain;
-	struct port_mutex attach_lock; /* serialises attach and detach */
+	struct port_mutex attach_lock; /* serialises attach, detach and set_master */
 	_Atomic uint64_t faults;       /* how many so far */
-	/* Told of each fault, on the device's thread, outside any DMA section. Optional.
-	 */
+	/* Told of each fault, on the device's thread, outside any DMA section of ours.
+	 * Optional. */
 	void (*on_fault)(struct dma_requester *r, const struct dma_fault *f);
 };
 
+/* Without a domain and with bus mastering off. */
 void dma_requester_init(struct dma_requester *r);
+/* Detaches. No channel is used any more. */
 void dma_requester_finish(struct dma_requester *r);
 /*
- * Translate through @domain from now on (NULL: block). When it returns no access
+ * Translate through @domain from now on (NULL: block). The change is atomic for the
+ * device: an access sees the one domain or the other. When it returns no access
  * through the former domain is in flight. Cannot fail.
  */
 void dma_requester_attach(struct dma_requester *r, struct domain *domain);
 /* Turn bus mastering on or off; off waits until no access is in flight. */
 void dma_requester_set_master(struct dma_requester *r, bool on);
 
+/*
+ * For the domain, under its lock: nothing that was cached so far may be used by a
+ * translation that begins later.
+ */
+static inline void dma_requester_invalidate(struct dma_requester *r)
+{
+	atomic_fetch_add_explicit(&r->epoch, 1, memory_order_release);
+}
+
+/* A piece of a direct window; remote ones are not cached. */
 struct dma_iotlb_entry {
-	uint64_t iova;  /* start of the page */
-	uint64_t bytes; /* 0: empty */
-	uint64_t spa;
-	unsigned prot;
+	uint64_t epoch; /* of the requester before the walk; 0: empty */
+	uint64_t iova;  /* first byte */
+	uint64_t bytes;
 	struct phys_window *window;
+	uint64_t offset; /* of the first byte in the window */
+	unsigned prot;
 };
 
 struct dma_channel {
 	struct dma_requester *requester;
-	uint64_t epoch; /* the entries are of this epoch */
+	/* The entries used last, to read and to write; permission was checked. */
+	struct dma_iotlb_entry last[2];
+	/* Which classes of sizes (dma.c) entries have been made of. */
+	unsigned classes;
+	_Atomic uint64_t hits, misses; /* written by the channel's thread only */
 	struct dma_iotlb_entry iotlb[DMA_IOTLB_ENTRIES];
-	_Atomic uint64_t hits, misses;
+	unsigned char bounce[DMA_BOUNCE_BYTES];
 };
 
 void dma_channel_init(struct dma_channel *ch, struct dma_requester *r);
@@ -84,7 +105,8 @@ void dma_channel_init(struct dma_channel *ch, struct dma_requester *r);
 /*
  * Translate one IOVA for reading or writing. Only inside a DMA section, and the result
  * is dead after the section's end or a quiesce. On success up to @out->bytes from the
- * IOVA on are contiguous in @out->window.
+ * IOVA on are contiguous in @out->window. On failure *@fault (may be NULL) says why; it
+ * is recorded nowhere else, since a section is no place to tell of faults.
  */
 struct dma_target {
 	struct phys_window *window;

@@ -26,18 +26,29 @@ struct domain {
 	uint64_t page_sizes;    /* in use: the format's, or fewer. Constant. */
 	uint64_t aperture_last; /* inclusive. Constant. */
 	struct list requesters; /* dma_requester.on_domain, under lock */
+	/* Has a remote copy ever been started? Set under lock, never cleared. */
+	_Atomic bool remote_used;
 	/* Remote copies in flight, by phase; see domain.c. */
-	_Atomic uint64_t remote[2];
 	_Atomic unsigned remote_phase;
-	struct port_mutex remote_lock;
+	_Atomic uint64_t remote[2];
+	struct port_mutex remote_lock; /* serialises those who drain */
 };
 
-/* {0} is an empty gather; nothing in it needs memory. */
+#define DOMAIN_GATHER_REMOTE 4
+
+/*
+ * What unmaps have taken away and nobody has waited for yet. {0} is an empty gather;
+ * nothing in it needs memory. It belongs to one thread, may take in any number of
+ * domains, and other gathers may be at work on the same domains. The domains outlive
+ * it.
+ */
 struct domain_gather {
 	struct pt_gather tables;
 	bool any; /* something was cleared, so a wait is due */
-	/* One domain whose remote copies must drain, or the flag that says several. */
-	struct list remote_domains; /* used by domain.c; initialised on first use */
+	/* Those of the domains whose remote copies must drain, too. When one more comes
+	 * than there is room for, the unmap that brings it finishes the gather so far. */
+	unsigned nr_remote;
+	struct domain *remote[DOMAIN_GATHER_REMOTE];
 };
 
 /* @page_sizes 0 means all of the format's. */
@@ -62,7 +73,17 @@ void domain_unmap(struct domain *d, uint64_t iova, uint64_t length,
 /* May block for the longest DMA chunk. Leaves the gather empty. */
 void domain_gather_finish(struct domain_gather *gather);
 
-/* What is mapped at @iova; for tests, debugfs views and accesses. */
+/* What is mapped at @iova; for tests, debugfs views and accesses. Lock-free. */
 bool domain_lookup(struct domain *d, uint64_t iova, struct pt_translation *out);
+
+/* ---- for core/dma.c: remote copies; see domain.c ------------------------------- */
+
+/* From now on unmaps wait for remote copies as well. Takes the domain's lock. */
+void domain_remote_enable(struct domain *d);
+/* Count a copy in, inside the DMA section that translated for it; and out again. */
+unsigned domain_remote_begin(struct domain *d);
+void domain_remote_end(struct domain *d, unsigned phase);
+/* Wait for the copies that were begun before the call. Not inside a DMA section. */
+void domain_remote_drain(struct domain *d);
 
 #endif

@@ -81,8 +81,7 @@ void port_dma_leave(void);
 /*
  * Say that nothing found earlier in this section is still in use. Called between the
  * chunks of a long copy so that a revoke waits for one chunk, not for the copy. In a
- * nested section it still says so, so only code that owns the whole section's state
- * calls it.
+ * nested section it does nothing: the outer one may still be using what it found.
  */
 void port_dma_quiesce(void);
 /*

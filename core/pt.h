@@ -25,16 +25,29 @@
 
 typedef _Atomic uint64_t pt_entry;
 
+struct pt_translation {
+	uint64_t spa;        /* of the IOVA asked for */
+	uint64_t page_iova;  /* start of the page that holds it */
+	uint64_t page_bytes; /* size of that page */
+	/*
+	 * From the start of the page on, so many bytes of IOVA are contiguous in SPA and
+	 * alike in permissions: page_bytes or more, as far as it was free to look.
+	 */
+	uint64_t run_bytes;
+	unsigned prot;
+};
+
 /*
  * One hardware format: a short file of pure functions over entries (pt_vtd_s2.c).
- * Level 0 is the lowest table. Every table is one page.
+ * Level 0 is the lowest table. Every table is one page. An entry whose low 12 bits are
+ * zero is not present, in every format.
  */
 struct pt_format {
 	const char *name;
 	unsigned levels;     /* of tables, the root included */
-	unsigned index_bits; /* of IOVA that one level decodes */
+	unsigned index_bits; /* of IOVA that one level decodes; at most 9 */
 	unsigned iova_bits;  /* the aperture is [0, 2^iova_bits - 1] */
-	uint64_t page_sizes; /* bit n: 2^n bytes can be one entry */
+	uint64_t page_sizes; /* bit n: 2^n bytes are one entry of some level */
 	bool (*present)(uint64_t entry);
 	/* Is a present entry at @level a page (else a table)? */
 	bool (*is_page)(uint64_t entry, unsigned level);
@@ -43,6 +56,12 @@ struct pt_format {
 	uint64_t (*make_page)(uint64_t spa, unsigned level, unsigned prot);
 	uint64_t (*make_table)(uint64_t spa);
 	unsigned (*prot)(uint64_t entry);
+	/*
+	 * pt_walk() for this format: pt_walk_format() of core/pt_walk.h with the
+	 * functions above inlined, since every access of every device that misses its
+	 * IOTLB goes through it.
+	 */
+	bool (*walk)(const pt_entry *root, uint64_t iova, struct pt_translation *out);
 };
 
 /* Intel VT-d second stage, 4 levels, 48 bits; 4 KiB, 2 MiB, 1 GiB. VT-d spec 9.8. */
@@ -57,9 +76,10 @@ struct pt {
 	pt_entry *root;
 };
 
-/* Table pages that were unlinked and wait for the grace period. {0} is empty. */
+/* Tables that were unlinked and wait for the grace period. {0} is empty. */
 struct pt_gather {
-	void *pages; /* a chain through the pages themselves */
+	void *leaves; /* level 0: a chain through the pages themselves */
+	void *inner;  /* above: a chain beside the pages */
 };
 
 int pt_init(struct pt *pt, const struct pt_format *format);
@@ -69,23 +89,25 @@ void pt_finish(struct pt *pt);
 /*
  * Map [iova, iova + length) to [spa, spa + length), all page-aligned, with the largest
  * pages that both addresses, the length and @page_sizes (a subset of the format's)
- * allow. -ENOMEM: nothing of the range is left mapped. -EEXIST: something was mapped.
+ * allow. -EINVAL: misaligned, empty, beyond the aperture or the SPA space, no
+ * permission in @prot. -ENOMEM: nothing of the range is left mapped. -EEXIST:
+ * something was mapped there, and still is; nothing else is left mapped.
+ *
+ * Devices may have seen what a failing map has had to take back. Its tables are put
+ * into @gather, and a wait is due before the memory is let go, as after an unmap.
  */
 int pt_map(struct pt *pt, uint64_t iova, uint64_t spa, uint64_t length, unsigned prot,
-	   uint64_t page_sizes);
-void pt_unmap(struct pt *pt, uint64_t iova, uint64_t length, struct pt_gather *gather);
+	   uint64_t page_sizes, struct pt_gather *gather);
+/* Returns whether anything was mapped there. */
+bool pt_unmap(struct pt *pt, uint64_t iova, uint64_t length, struct pt_gather *gather);
 
 /* Free what was gathered; the caller has waited for a grace period. */
 void pt_gather_free(struct pt_gather *gather);
 
-struct pt_translation {
-	uint64_t spa;        /* of the IOVA asked for */
-	uint64_t page_iova;  /* start of the page that holds it */
-	uint64_t page_bytes; /* size of that page */
-	unsigned prot;
-};
-
 /* Lock-free; inside a DMA section or under the writers' lock. False: not mapped. */
-bool pt_walk(const struct pt *pt, uint64_t iova, struct pt_translation *out);
+static inline bool pt_walk(const struct pt *pt, uint64_t iova, struct pt_translation *out)
+{
+	return pt->format->walk(pt->root, iova, out);
+}
 
 #endif

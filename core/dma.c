@@ -1,0 +1,576 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The DMA path. domain.c has the unmapper's half of the argument; this is ours.
+ *
+ * Translation. The requester's epoch is loaded (acquire) before anything else that the
+ * translation depends on: bus mastering, the domain, the page table. What is cached is
+ * cached under that epoch, and a hit needs the epoch that is current at the hit. Whoever
+ * takes something away (an unmap, a change of domain, bus mastering off) first stores
+ * the new state, then bumps the epoch (release), then waits for a grace period. So an
+ * entry under epoch E was made from state that was current at some moment after E began,
+ * and everything that was taken away since has bumped the epoch past E, or is about to
+ * and then waits for our section. A hit therefore has to check nothing but the epoch and
+ * the range.
+ *
+ * Sections. A translation is used only in the section that made it, up to the next
+ * quiesce; after one everything is translated anew. A copy in a section that its caller
+ * opened cannot quiesce (port_dma_quiesce() does nothing in an inner section), so the
+ * caller decides how long a revoke may wait for it.
+ *
+ * A change of domain is one step under the locks of both domains (taken in the order of
+ * their addresses, the only place that holds two): move the requester from list to list,
+ * store the pointer, bump the epoch. An unmap in the old domain comes before this step,
+ * and bumps our epoch itself; or after it, and then no section that begins after the
+ * unmap's grace period did can find an entry of the old domain. Likewise an unmap in the
+ * new domain finds us on its list before we can cache anything of it. The old domain is
+ * not touched any more once attach has waited, so it may be destroyed.
+ *
+ * Remote windows are never cached in the IOTLB: each piece is walked for, with the
+ * domain whose table was walked at hand to be counted in. Under the count, outside any
+ * section of ours, the window stays (the unmap waits for the count), and the domain
+ * too, until it is counted out. The domain's remote_used is loaded before the walk; see
+ * domain.c.
+ *
+ * IOTLB. Direct-mapped, by size classes: an entry sits where the start of its class'
+ * page hashes to, so a 1 GiB page is one entry, hit by all of its addresses. Sizes in
+ * between, and runs of small pages that the walk found contiguous, go to the next lower
+ * class under the address that was asked for. In front of it are the two entries used
+ * last, one for reads and one for writes: streams never search.
+ *
+ * Faults. Permissions are checked in the entry; DMA_FAULT_ABORT is a window that did
+ * not answer: a direct copy that hit bad memory, or a remote op that failed. Then the
+ * piece is repeated page by page, to name the first page that is bad exactly; not so
+ * for remote device memory, where reading twice may have side effects.
+ */
+#include "core/dma.h"
+
+#define ENTRIES DMA_IOTLB_ENTRIES
+
+_Static_assert((ENTRIES & (ENTRIES - 1)) == 0, "the IOTLB is indexed by a mask");
+
+/* ---- requesters --------------------------------------------------------------- */
+
+void dma_requester_init(struct dma_requester *r)
+{
+	memset(r, 0, sizeof(*r));
+	atomic_init(&r->epoch, 1);
+	list_init(&r->on_domain);
+	port_mutex_init(&r->attach_lock);
+}
+
+void dma_requester_finish(struct dma_requester *r)
+{
+	dma_requester_attach(r, NULL);
+	port_mutex_finish(&r->attach_lock);
+}
+
+static void lock_both(struct domain *a, struct domain *b)
+{
+	struct domain *first = (uintptr_t)a < (uintptr_t)b ? a : b;
+	struct domain *second = first == a ? b : a;
+
+	if (first)
+		port_mutex_lock(&first->lock);
+	if (second && second != first)
+		port_mutex_lock(&second->lock);
+}
+
+static void unlock_both(struct domain *a, struct domain *b)
+{
+	if (a)
+		port_mutex_unlock(&a->lock);
+	if (b && b != a)
+		port_mutex_unlock(&b->lock);
+}
+
+static bool remote_used(struct domain *d)
+{
+	return atomic_load_explicit(&d->remote_used, memory_order_acquire);
+}
+
+/*
+ * Wait until no access of the past is in flight through @d, which cannot go away. A
+ * remote copy among them has set remote_used in its section, so before the grace period
+ * ends.
+ */
+static void drain(struct domain *d)
+{
+	port_rcu_synchronize();
+	if (d && remote_used(d))
+		domain_remote_drain(d);
+}
+
+void dma_requester_attach(struct dma_requester *r, struct domain *domain)
+{
+	struct domain *old;
+
+	port_mutex_lock(&r->attach_lock);
+	old = atomic_load_explicit(&r->domain, memory_order_relaxed);
+	if (old != domain) {
+		lock_both(old, domain);
+		list_remove(&r->on_domain);
+		if (domain)
+			list_append(&domain->requesters, &r->on_domain);
+		atomic_store_explicit(&r->domain, domain, memory_order_release);
+		dma_requester_invalidate(r);
+		unlock_both(old, domain);
+		if (old)
+			drain(old);
+	}
+	port_mutex_unlock(&r->attach_lock);
+}
+
+void dma_requester_set_master(struct dma_requester *r, bool on)
+{
+	port_mutex_lock(&r->attach_lock);
+	atomic_store_explicit(&r->master, on, memory_order_release);
+	if (!on) {
+		dma_requester_invalidate(r);
+		/* Under attach_lock no other domain can be in use any more. */
+		drain(atomic_load_explicit(&r->domain, memory_order_relaxed));
+	}
+	port_mutex_unlock(&r->attach_lock);
+}
+
+/* ---- translation -------------------------------------------------------------- */
+
+struct access {
+	struct dma_target t;
+	/* For a remote window: what to count in, and whether unmaps know already. */
+	struct domain *domain;
+	bool counted;
+};
+
+static const unsigned class_shift[] = {12, 21, 30};
+
+static unsigned class_of(uint64_t bytes)
+{
+	unsigned class = ARRAY_LEN(class_shift) - 1;
+
+	while (class > 0 && bytes >> class_shift[class] == 0)
+		class --;
+	return class;
+}
+
+static struct dma_iotlb_entry *slot(struct dma_channel *ch, uint64_t iova, unsigned class)
+{
+	uint64_t page = iova >> class_shift[class];
+
+	/* Apart by class, so that entry 0 is not everybody's. */
+	return &ch->iotlb[(page ^ page / ENTRIES ^ class * (ENTRIES / 3)) % ENTRIES];
+}
+
+static inline bool entry_hits(const struct dma_iotlb_entry *e, uint64_t epoch,
+			      uint64_t iova)
+{
+	return e->epoch == epoch && iova - e->iova < e->bytes;
+}
+
+static inline void target_of(const struct dma_iotlb_entry *e, uint64_t iova,
+			     struct dma_target *t)
+{
+	uint64_t into = iova - e->iova;
+
+	t->window = e->window;
+	t->offset = e->offset + into;
+	t->bytes = e->bytes - into;
+}
+
+/* A counter that one thread writes and others may read. */
+static inline void count_up(_Atomic uint64_t *counter)
+{
+	uint64_t n = atomic_load_explicit(counter, memory_order_relaxed);
+
+	atomic_store_explicit(counter, n + 1, memory_order_relaxed);
+}
+
+void dma_channel_init(struct dma_channel *ch, struct dma_requester *r)
+{
+	memset(ch, 0, sizeof(*ch));
+	ch->requester = r;
+}
+
+/* The part of the walked run that lies in the window. */
+static void make_entry(struct dma_iotlb_entry *e, uint64_t epoch, uint64_t iova,
+		       const struct pt_translation *tr, struct phys_window *w)
+{
+	uint64_t before = min_u64(iova - tr->page_iova, tr->spa - w->base);
+	uint64_t after = tr->run_bytes - (iova - tr->page_iova);
+
+	e->epoch = epoch;
+	e->iova = iova - before;
+	e->window = w;
+	e->offset = tr->spa - before - w->base;
+	e->bytes = min_u64(before + after, w->length - e->offset);
+	e->prot = tr->prot;
+}
+
+static __attribute__((noinline)) enum dma_fault_reason
+walk(struct dma_channel *ch, uint64_t epoch, uint64_t iova, bool write, struct access *a)
+{
+	struct dma_requester *r = ch->requester;
+	struct dma_iotlb_entry e;
+	struct pt_translation tr;
+	struct phys_window *w;
+	unsigned class;
+
+	count_up(&ch->misses);
+	if (!atomic_load_explicit(&r->master, memory_order_acquire))
+		return DMA_FAULT_NO_MASTER;
+	a->domain = atomic_load_explicit(&r->domain, memory_order_acquire);
+	if (!a->domain)
+		return DMA_FAULT_BLOCKED;
+	a->counted = remote_used(a->domain);
+	if (!pt_walk(&a->domain->pt, iova, &tr))
+		return DMA_FAULT_UNMAPPED;
+	if (!(tr.prot & (write ? PT_WRITE : PT_READ)))
+		return DMA_FAULT_PERM;
+	w = phys_find(a->domain->phys, tr.spa);
+	if (!w)
+		return DMA_FAULT_ABORT;
+	make_entry(&e, epoch, iova, &tr, w);
+	target_of(&e, iova, &a->t);
+	if (!w->host)
+		return DMA_FAULT_NONE;
+	class = class_of(tr.page_bytes);
+	ch->classes |= 1u << class;
+	*slot(ch, iova, class) = e;
+	ch->last[write] = e;
+	return DMA_FAULT_NONE;
+}
+
+static enum dma_fault_reason search(struct dma_channel *ch, uint64_t epoch, uint64_t iova,
+				    bool write, struct access *a)
+{
+	for (unsigned class = 0; class < ARRAY_LEN(class_shift); class ++) {
+		struct dma_iotlb_entry *e = slot(ch, iova, class);
+
+		if (!(ch->classes & 1u << class) || !entry_hits(e, epoch, iova))
+			continue;
+		if (!(e->prot & (write ? PT_WRITE : PT_READ)))
+			return DMA_FAULT_PERM;
+		count_up(&ch->hits);
+		ch->last[write] = *e;
+		target_of(e, iova, &a->t);
+		return DMA_FAULT_NONE;
+	}
+	return walk(ch, epoch, iova, write, a);
+}
+
+static inline enum dma_fault_reason translate(struct dma_channel *ch, uint64_t iova,
+					      bool write, struct access *a)
+{
+	const struct dma_iotlb_entry *e = &ch->last[write];
+	uint64_t epoch =
+		atomic_load_explicit(&ch->requester->epoch, memory_order_acquire);
+
+	if (!entry_hits(e, epoch, iova))
+		return search(ch, epoch, iova, write, a);
+	count_up(&ch->hits);
+	target_of(e, iova, &a->t);
+	return DMA_FAULT_NONE;
+}
+
+static int fail(struct dma_fault *f, enum dma_fault_reason reason, uint64_t iova,
+		bool write)
+{
+	if (f)
+		*f = (struct dma_fault){.reason = reason, .iova = iova, .write = write};
+	return -EFAULT;
+}
+
+int dma_translate(struct dma_channel *ch, uint64_t iova, bool write,
+		  struct dma_target *out, struct dma_fault *fault)
+{
+	struct access a;
+	enum dma_fault_reason reason = translate(ch, iova, write, &a);
+
+	if (reason)
+		return fail(fault, reason, iova, write);
+	*out = a.t;
+	return 0;
+}
+
+/* Outside any section of ours. */
+static int report(struct dma_channel *ch, const struct dma_fault *f,
+		  struct dma_fault *fault)
+{
+	struct dma_requester *r = ch->requester;
+
+	if (f->reason == DMA_FAULT_NONE)
+		return 0;
+	atomic_fetch_add_explicit(&r->faults, 1, memory_order_relaxed);
+	if (r->on_fault)
+		r->on_fault(r, f);
+	if (fault)
+		*fault = *f;
+	return -EFAULT;
+}
+
+/* ---- between IOVA and a buffer of ours ---------------------------------------- */
+
+enum direction {
+	TO_BUFFER,
+	FROM_BUFFER,
+	FROM_BYTE, /* every byte written is @byte */
+};
+
+struct transfer {
+	enum direction dir;
+	unsigned char *buffer;
+	uint8_t byte;
+};
+
+/* One attempt at [offset, offset + n) of a window, @at being the place in the buffer. */
+static int move(const struct transfer *x, struct phys_window *w, uint64_t offset,
+		unsigned char *at, size_t n)
+{
+	unsigned char *host = w->host;
+
+	switch (x->dir) {
+	case TO_BUFFER:
+		return host ? port_copy_guarded(at, host + offset, n)
+			    : w->ops->read(w, offset, at, n);
+	case FROM_BUFFER:
+		return host ? port_copy_guarded(host + offset, at, n)
+			    : w->ops->write(w, offset, at, n);
+	default:
+		return host ? port_fill_guarded(host + offset, x->byte, n)
+			    : w->ops->write(w, offset, at, n);
+	}
+}
+
+/* How much of it could be done before the first page that is bad. */
+static size_t move_piece(const struct transfer *x, const struct dma_target *t,
+			 unsigned char *at, size_t n)
+{
+	size_t done = 0;
+
+	if (move(x, t->window, t->offset, at, n) == 0)
+		return n;
+	if (!t->window->host && t->window->kind == PHYS_MMIO)
+		return 0;
+	while (done < n) {
+		uint64_t offset = t->offset + done;
+		size_t step = min_u64(n - done, PORT_PAGE_SIZE - offset % PORT_PAGE_SIZE);
+
+		if (move(x, t->window, offset, at + done, step))
+			break;
+		done += step;
+	}
+	return done;
+}
+
+/* Inside a section, which it leaves for the copy; see domain.c. */
+static size_t move_remote(struct dma_channel *ch, const struct transfer *x,
+			  const struct access *a, unsigned char *at, size_t n)
+{
+	unsigned phase = domain_remote_begin(a->domain);
+	size_t done;
+
+	port_dma_leave();
+	if (x->dir == FROM_BYTE) {
+		at = ch->bounce;
+		memset(at, x->byte, n);
+	}
+	done = move_piece(x, &a->t, at, n);
+	domain_remote_end(a->domain, phase);
+	port_dma_enter();
+	return done;
+}
+
+/* @f gets the fault, if any. Returns how many bytes are done. */
+static uint64_t transfer(struct dma_channel *ch, const struct transfer *x, uint64_t iova,
+			 uint64_t n, struct dma_fault *f)
+{
+	bool write = x->dir != TO_BUFFER;
+	uint64_t budget = DMA_CHUNK_BYTES;
+	uint64_t done = 0;
+	struct access a;
+
+	f->reason = DMA_FAULT_NONE;
+	port_dma_enter();
+	while (done < n) {
+		unsigned char *at = x->buffer + done;
+		uint64_t len, moved;
+
+		/* IOVA ends at 2^64. */
+		f->reason = iova + done < iova ? DMA_FAULT_UNMAPPED
+					       : translate(ch, iova + done, write, &a);
+		if (f->reason)
+			break;
+		len = min_u64(min_u64(n - done, a.t.bytes), budget);
+		if (a.t.window->host) {
+			moved = move_piece(x, &a.t, at, len);
+			budget -= len;
+		} else if (a.counted) {
+			if (x->dir == FROM_BYTE)
+				len = min_u64(len, DMA_BOUNCE_BYTES);
+			moved = move_remote(ch, x, &a, at, len);
+			budget = DMA_CHUNK_BYTES;
+		} else {
+			domain_remote_enable(a.domain);
+			continue;
+		}
+		done += moved;
+		if (moved < len) {
+			f->reason = DMA_FAULT_ABORT;
+			break;
+		}
+		if (budget == 0) {
+			port_dma_quiesce();
+			budget = DMA_CHUNK_BYTES;
+		}
+	}
+	port_dma_leave();
+	f->iova = iova + done;
+	f->write = write;
+	return done;
+}
+
+int dma_read(struct dma_channel *ch, uint64_t iova, void *dst, size_t n,
+	     struct dma_fault *fault)
+{
+	struct transfer x = {.dir = TO_BUFFER, .buffer = dst};
+	struct dma_fault f;
+
+	transfer(ch, &x, iova, n, &f);
+	return report(ch, &f, fault);
+}
+
+int dma_write(struct dma_channel *ch, uint64_t iova, const void *src, size_t n,
+	      struct dma_fault *fault)
+{
+	struct transfer x = {.dir = FROM_BUFFER, .buffer = (void *)(uintptr_t)src};
+	struct dma_fault f;
+
+	transfer(ch, &x, iova, n, &f);
+	return report(ch, &f, fault);
+}
+
+int dma_fill(struct dma_channel *ch, uint64_t dst, uint8_t byte, uint64_t n,
+	     struct dma_fault *fault)
+{
+	struct transfer x = {.dir = FROM_BYTE, .buffer = ch->bounce, .byte = byte};
+	struct dma_fault f;
+
+	transfer(ch, &x, dst, n, &f);
+	return report(ch, &f, fault);
+}
+
+/* ---- between two IOVAs -------------------------------------------------------- */
+
+/*
+ * The copy failed somewhere: repeat it in steps that cross no page on either side,
+ * through the bounce buffer, to see which side it was. Returns the bytes done.
+ */
+static size_t copy_stepwise(struct dma_channel *ch, unsigned char *dst,
+			    const unsigned char *src, size_t n, bool *write)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		size_t dst_left =
+			PORT_PAGE_SIZE - (uintptr_t)(dst + done) % PORT_PAGE_SIZE;
+		size_t src_left =
+			PORT_PAGE_SIZE - (uintptr_t)(src + done) % PORT_PAGE_SIZE;
+		size_t step = min_u64(n - done, min_u64(dst_left, src_left));
+
+		*write = false;
+		if (port_copy_guarded(ch->bounce, src + done, step))
+			break;
+		*write = true;
+		if (port_copy_guarded(dst + done, ch->bounce, step))
+			break;
+		done += step;
+	}
+	return done;
+}
+
+_Static_assert(DMA_BOUNCE_BYTES >= PORT_PAGE_SIZE, "a page can be bounced");
+
+static uint64_t copy_direct(struct dma_channel *ch, const struct dma_target *dst,
+			    const struct dma_target *src, size_t n, struct dma_fault *f)
+{
+	unsigned char *d = (unsigned char *)dst->window->host + dst->offset;
+	const unsigned char *s = (unsigned char *)src->window->host + src->offset;
+	size_t done;
+
+	if (port_copy_guarded(d, s, n) == 0)
+		return n;
+	done = copy_stepwise(ch, d, s, n, &f->write);
+	if (done < n)
+		f->reason = DMA_FAULT_ABORT;
+	return done;
+}
+
+/* Each side translates for itself. The fault that comes first in the stream counts. */
+static uint64_t copy_bounced(struct dma_channel *ch, uint64_t dst, uint64_t src, size_t n,
+			     struct dma_fault *f)
+{
+	struct transfer in = {.dir = TO_BUFFER, .buffer = ch->bounce};
+	struct transfer out = {.dir = FROM_BUFFER, .buffer = ch->bounce};
+	struct dma_fault write_fault;
+	uint64_t got, done;
+
+	got = transfer(ch, &in, src, min_u64(n, DMA_BOUNCE_BYTES), f);
+	done = transfer(ch, &out, dst, got, &write_fault);
+	if (write_fault.reason)
+		*f = write_fault;
+	return done;
+}
+
+static enum dma_fault_reason translate_both(struct dma_channel *ch, uint64_t dst,
+					    uint64_t src, struct access *to,
+					    struct access *from, bool *write)
+{
+	enum dma_fault_reason reason = translate(ch, src, false, from);
+
+	*write = false;
+	if (reason)
+		return reason;
+	*write = true;
+	return translate(ch, dst, true, to);
+}
+
+int dma_copy(struct dma_channel *ch, uint64_t dst, uint64_t src, uint64_t n,
+	     struct dma_fault *fault)
+{
+	struct dma_fault f = {.reason = DMA_FAULT_NONE};
+	uint64_t budget = DMA_CHUNK_BYTES;
+	uint64_t done = 0;
+	struct access to, from;
+
+	port_dma_enter();
+	while (done < n && f.reason == DMA_FAULT_NONE) {
+		uint64_t len;
+
+		if (src + done < src || dst + done < dst) {
+			f.write = src + done >= src;
+			f.reason = DMA_FAULT_UNMAPPED;
+			break;
+		}
+		f.reason =
+			translate_both(ch, dst + done, src + done, &to, &from, &f.write);
+		if (f.reason)
+			break;
+		len = min_u64(min_u64(n - done, budget),
+			      min_u64(to.t.bytes, from.t.bytes));
+		if (to.t.window->host && from.t.window->host) {
+			done += copy_direct(ch, &to.t, &from.t, len, &f);
+			budget -= len;
+		} else {
+			port_dma_leave();
+			done += copy_bounced(ch, dst + done, src + done, len, &f);
+			port_dma_enter();
+			budget = DMA_CHUNK_BYTES;
+		}
+		if (budget == 0) {
+			port_dma_quiesce();
+			budget = DMA_CHUNK_BYTES;
+		}
+	}
+	port_dma_leave();
+	f.iova = (f.write ? dst : src) + done;
+	return report(ch, &f, fault);
+}

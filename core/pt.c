@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Building and taking down page tables of any format.
+ *
+ * Counts. To unlink a table when its last entry goes, we must know how many it has. A
+ * table page is the hardware's and has no room for that, so every table above level 0
+ * is allocated with a side structure right behind its page, and the side structure
+ * counts the entries of each child. A lowest table, and nearly all tables are lowest
+ * ones, is a bare page, and its count lies in its parent's side, which was just passed.
+ *
+ * Invariant: between calls, side->live[i] is the number of present entries of the table
+ * that entry i points at; 0 if it points at none. No table but the root is empty.
+ *
+ * Publishing. A new table is filled in, with all that is below it, while nobody else
+ * can reach it, and then linked by one release store. A map that fails half-way links
+ * what it has made so far and then takes it back as an unmap does, for parts of it may
+ * have been visible; a table that has got no entry at all was never linked and is freed
+ * at once.
+ *
+ * Unlinking. Where an unmap covers the whole span of a table, one store unlinks it with
+ * everything below, and the entries inside are not even looked at: walkers that are in
+ * it go on to see the old translations, which is what the grace period after an unmap is
+ * for. Gathered lowest tables are chained through their own first entry; a walker may
+ * see the link there. It is the address of a page, so its low 12 bits are zero, and that
+ * is "not present" in every format.
+ */
+#include "core/pt_walk.h"
+
+struct side {
+	void *memory;      /* what port_alloc() gave, for both */
+	struct side *next; /* in a gather */
+	uint16_t live[PORT_PAGE_SIZE / sizeof(pt_entry)];
+};
+
+static uint64_t entry_load(const pt_entry *e)
+{
+	/* Writers are serialised; they see their own stores. */
+	return atomic_load_explicit(e, memory_order_relaxed);
+}
+
+static void entry_store(pt_entry *e, uint64_t value)
+{
+	atomic_store_explicit(e, value, memory_order_release);
+}
+
+static struct side *side_of(pt_entry *table)
+{
+	return (struct side *)(void *)((char *)table + PORT_PAGE_SIZE);
+}
+
+static pt_entry *table_of_side(struct side *side)
+{
+	return (pt_entry *)(void *)((char *)side - PORT_PAGE_SIZE);
+}
+
+/* ---- tables ------------------------------------------------------------------- */
+
+static pt_entry *table_alloc(unsigned level)
+{
+	size_t size = PORT_PAGE_SIZE - 1 + PORT_PAGE_SIZE + sizeof(struct side);
+	uintptr_t page;
+	void *memory;
+
+	if (level == 0)
+		return port_alloc_page();
+	memory = port_alloc(size);
+	if (!memory)
+		return NULL;
+	page = ((uintptr_t)memory + PORT_PAGE_SIZE - 1) &
+	       ~(uintptr_t)(PORT_PAGE_SIZE - 1);
+	side_of((pt_entry *)page)->memory = memory;
+	return (pt_entry *)page;
+}
+
+static void table_free(pt_entry *table, unsigned level)
+{
+	if (level == 0)
+		port_free_page(table);
+	else
+		port_free(side_of(table)->memory);
+}
+
+static pt_entry *child_of(const struct pt_format *f, uint64_t entry, unsigned level)
+{
+	return pt_table_of(f, entry, level);
+}
+
+/* Is there a table below? */
+static bool is_table(const struct pt_format *f, uint64_t entry, unsigned level)
+{
+	return level > 0 && f->present(entry) && !f->is_page(entry, level);
+}
+
+int pt_init(struct pt *pt, const struct pt_format *format)
+{
+	pt->format = format;
+	pt->root = table_alloc(format->levels - 1);
+	return pt->root ? 0 : -ENOMEM;
+}
+
+static void free_tree(const struct pt_format *f, pt_entry *table, unsigned level)
+{
+	for (unsigned i = 0; level > 0 && i < 1u << f->index_bits; i++) {
+		uint64_t entry = entry_load(&table[i]);
+
+		if (is_table(f, entry, level))
+			free_tree(f, child_of(f, entry, level), level - 1);
+	}
+	table_free(table, level);
+}
+
+void pt_finish(struct pt *pt)
+{
+	if (pt->root)
+		free_tree(pt->format, pt->root, pt->format->levels - 1);
+	pt->root = NULL;
+}
+
+/* ---- gathering ---------------------------------------------------------------- */
+
+static void gather_table(struct pt_gather *g, pt_entry *table, unsigned level)
+{
+	if (level == 0) {
+		atomic_store_explicit(table, (uintptr_t)g->leaves, memory_order_relaxed);
+		g->leaves = table;
+	} else {
+		side_of(table)->next = g->inner;
+		g->inner = side_of(table);
+	}
+}
+
+static void gather_tree(const struct pt_format *f, struct pt_gather *g, pt_entry *table,
+			unsigned level)
+{
+	for (unsigned i = 0; level > 0 && i < 1u << f->index_bits; i++) {
+		uint64_t entry = entry_load(&table[i]);
+
+		if (is_table(f, entry, level))
+			gather_tree(f, g, child_of(f, entry, level), level - 1);
+	}
+	gather_table(g, table, level);
+}
+
+void pt_gather_free(struct pt_gather *gather)
+{
+	while (gather->leaves) {
+		pt_entry *table = gather->leaves;
+
+		gather->leaves = (void *)(uintptr_t)entry_load(table);
+		port_free_page(table);
+	}
+	while (gather->inner) {
+		struct side *side = gather->inner;
+
+		gather->inner = side->next;
+		table_free(table_of_side(side), 1);
+	}
+}
+
+/* ---- map ------------------------------------------------------------------------ */
+
+/* What is still to be mapped. */
+struct map_cursor {
+	const struct pt_format *format;
+	uint64_t iova, spa, left;
+	uint64_t page_sizes;
+	unsigned prot;
+};
+
+static bool page_fits(const struct map_cursor *c, unsigned level)
+{
+	uint64_t bytes = (uint64_t)1 << pt_level_shift(c->format, level);
+
+	return (c->page_sizes & bytes) && ((c->iova | c->spa) & (bytes - 1)) == 0 &&
+	       c->left >= bytes;
+}
+
+static int map_pages(struct map_cursor *c, pt_entry *table, unsigned level,
+		     unsigned *added)
+{
+	const struct pt_format *f = c->format;
+	uint64_t bytes = (uint64_t)1 << pt_level_shift(f, level);
+	unsigned i = pt_level_index(f, level, c->iova);
+
+	do {
+		if (f->present(entry_load(&table[i])))
+			return -EEXIST;
+		entry_store(&table[i], f->make_page(c->spa, level, c->prot));
+		++*added;
+		c->iova += bytes;
+		c->spa += bytes;
+		c->left -= bytes;
+	} while (++i < 1u << f->index_bits && c->left >= bytes);
+	return 0;
+}
+
+/* Map as much as lies below @table; @added: how many entries of it are new. */
+static int map_table(struct map_cursor *c, pt_entry *table, unsigned level,
+		     unsigned *added);
+
+static int map_child(struct map_cursor *c, pt_entry *table, unsigned level, unsigned i,
+		     unsigned *added)
+{
+	const struct pt_format *f = c->format;
+	uint64_t entry = entry_load(&table[i]);
+	unsigned child_added = 0;
+	pt_entry *child;
+	int rc;
+
+	if (f->present(entry)) {
+		if (f->is_page(entry, level))
+			return -EEXIST;
+		child = child_of(f, entry, level);
+		rc = map_table(c, child, level - 1, &child_added);
+		side_of(table)->live[i] += child_added;
+		return rc;
+	}
+	child = table_alloc(level - 1);
+	if (!child)
+		return -ENOMEM;
+	rc = map_table(c, child, level - 1, &child_added);
+	if (child_added == 0) {
+		table_free(child, level - 1);
+		return rc;
+	}
+	side_of(table)->live[i] = child_added;
+	entry_store(&table[i], f->make_table((uintptr_t)child));
+	++*added;
+	return rc;
+}
+
+static int map_table(struct map_cursor *c, pt_entry *table, unsigned level,
+		     unsigned *added)
+{
+	const struct pt_format *f = c->format;
+	unsigned i = pt_level_index(f, level, c->iova);
+	int rc = 0;
+
+	/* At level 0 a page always fits: pt_map() has checked the alignment. */
+	while (c->left > 0 && rc == 0) {
+		if (page_fits(c, level))
+			rc = map_pages(c, table, level, added);
+		else
+			rc = map_child(c, table, level, i, added);
+		i = pt_level_index(f, level, c->iova);
+		if (i == 0)
+			break; /* past the last entry */
+	}
+	return rc;
+}
+
+static bool map_valid(const struct map_cursor *c)
+{
+	const struct pt_format *f = c->format;
+	uint64_t smallest = c->page_sizes & -c->page_sizes;
+	uint64_t aperture_last = ~(uint64_t)0 >> (64 - f->iova_bits);
+	uint64_t spa_last = ((uint64_t)1 << 52) - 1;
+
+	if (smallest == 0 || (c->page_sizes & ~f->page_sizes) || c->left == 0)
+		return false;
+	if ((c->iova | c->spa | c->left) & (smallest - 1))
+		return false;
+	if (c->iova > aperture_last || c->left - 1 > aperture_last - c->iova)
+		return false;
+	if (c->spa > spa_last || c->left - 1 > spa_last - c->spa)
+		return false;
+	return c->prot & (PT_READ | PT_WRITE);
+}
+
+int pt_map(struct pt *pt, uint64_t iova, uint64_t spa, uint64_t length, unsigned prot,
+	   uint64_t page_sizes, struct pt_gather *gather)
+{
+	struct map_cursor c = {
+		.format = pt->format,
+		.iova = iova,
+		.spa = spa,
+		.left = length,
+		.page_sizes = page_sizes,
+		.prot = prot,
+	};
+	unsigned added = 0;
+	int rc;
+
+	if (!map_valid(&c))
+		return -EINVAL;
+	rc = map_table(&c, pt->root, pt->format->levels - 1, &added);
+	if (rc && c.iova > iova)
+		pt_unmap(pt, iova, c.iova - iova, gather);
+	return rc;
+}
+
+/* ---- unmap ---------------------------------------------------------------------- */
+
+struct unmap {
+	const struct pt_format *format;
+	struct pt_gather *gather;
+	bool any;
+};
+
+/* Clears [iova, last], which lies below @table; returns how many of its entries went. */
+static unsigned unmap_table(struct unmap *u, pt_entry *table, unsigned level,
+			    uint64_t iova, uint64_t last);
+
+/* One entry that is present. Is it gone now? [lo, hi] lies in its span. */
+static bool unmap_entry(struct unmap *u, pt_entry *table, unsigned level, unsigned i,
+			uint64_t lo, uint64_t hi)
+{
+	const struct pt_format *f = u->format;
+	uint64_t entry = entry_load(&table[i]);
+	bool whole = hi - lo == ((uint64_t)1 << pt_level_shift(f, level)) - 1;
+	uint16_t *live;
+	pt_entry *child;
+
+	if (!is_table(f, entry, level)) {
+		/* Should the caller cut a page all the same: no access is left over. */
+		PORT_BUG_ON(!whole);
+		entry_store(&table[i], 0);
+		u->any = true;
+		return true;
+	}
+	child = child_of(f, entry, level);
+	live = &side_of(table)->live[i];
+	if (whole) {
+		entry_store(&table[i], 0);
+		*live = 0;
+		gather_tree(f, u->gather, child, level - 1);
+		u->any = true;
+		return true;
+	}
+	*live -= unmap_table(u, child, level - 1, lo, hi);
+	if (*live > 0)
+		return false;
+	entry_store(&table[i], 0);
+	gather_table(u->gather, child, level - 1);
+	return true;
+}
+
+static unsigned unmap_table(struct unmap *u, pt_entry *table, unsigned level,
+			    uint64_t iova, uint64_t last)
+{
+	const struct pt_format *f = u->format;
+	uint64_t span = (uint64_t)1 << pt_level_shift(f, level);
+	unsigned first_index = pt_level_index(f, level, iova);
+	unsigned last_index = pt_level_index(f, level, last);
+	unsigned cleared = 0;
+
+	for (unsigned i = first_index; i <= last_index; i++) {
+		uint64_t end = iova | (span - 1);
+		uint64_t hi = min_u64(end, last);
+
+		if (f->present(entry_load(&table[i])))
+			cleared += unmap_entry(u, table, level, i, iova, hi);
+		iova = end + 1;
+	}
+	return cleared;
+}
+
+bool pt_unmap(struct pt *pt, uint64_t iova, uint64_t length, struct pt_gather *gather)
+{
+	const struct pt_format *f = pt->format;
+	struct unmap u = {.format = f, .gather = gather};
+	uint64_t aperture_last = ~(uint64_t)0 >> (64 - f->iova_bits);
+	uint64_t last;
+
+	if (length == 0 || iova > aperture_last)
+		return false;
+	last = length - 1 > aperture_last - iova ? aperture_last : iova + length - 1;
+	unmap_table(&u, pt->root, f->levels - 1, iova, last);
+	return u.any;
+}
