@@ -307,12 +307,13 @@ void call_init(struct call *c, struct host *host, int listener,
 	       const struct seccomp_notif *req)
 {
 	*c = (struct call){
-		.client = {
-			.ops = &call_client_ops,
-			.machine = host->machine,
-			.trace = host->machine->trace,
-			.pid = (int)req->pid,
-		},
+		.client =
+			{
+				.ops = &call_client_ops,
+				.machine = host->machine,
+				.trace = host->machine->trace,
+				.pid = (int)req->pid,
+			},
 		.host = host,
 		.listener = listener,
 		.id = req->id,

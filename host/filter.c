@@ -18,7 +18,7 @@
 #include "uapi/vfile.h"
 
 /* ioctl numbers carry a type in bits 8 to 15. */
-#define IOCTL_TYPE(c) ((uint64_t)(c) << 8)
+#define IOCTL_TYPE(c)   ((uint64_t)(c) << 8)
 #define IOCTL_TYPE_MASK ((uint64_t)0xff00)
 /* KVM_SET_DEVICE_ATTR, whole (calls_file.c). */
 #define KVM_SET_DEVICE_ATTR_CMD ((uint64_t)0x4018aee1)

@@ -17,9 +17,9 @@ struct host {
 };
 
 /* Exit statuses of the command itself, as env(1) and timeout(1) have them. */
-#define EXIT_OURS       125
-#define EXIT_NOT_EXEC   126
-#define EXIT_NOT_FOUND  127
+#define EXIT_OURS      125
+#define EXIT_NOT_EXEC  126
+#define EXIT_NOT_FOUND 127
 
 /* One line on standard error, after "uiommufd: ". */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -16,7 +16,8 @@ static const char usage[] =
 	"       uiommufd doctor\n"
 	"       uiommufd --help | --version\n"
 	"\n"
-	"run     Runs PROGRAM with a /dev/iommu and /dev/vfio, and PCI devices that do DMA,\n"
+	"run     Runs PROGRAM with a /dev/iommu and /dev/vfio, and PCI devices that do "
+	"DMA,\n"
 	"        all of it simulated. Exits as PROGRAM does.\n"
 	"doctor  Says what this machine allows and what to do about what it does not.\n";
 
@@ -27,11 +28,13 @@ static const char run_usage[] =
 	"                         add a PCI device; may be repeated. Without any, and\n"
 	"                         without --machine, there are two copy engines.\n"
 	"  -m, --machine=FILE     take the machine's description (JSON) from FILE\n"
-	"  -l, --log[=FILE]       write each call that is served to FILE or standard error\n"
+	"  -l, --log[=FILE]       write each call that is served to FILE or standard "
+	"error\n"
 	"  -x, --extension=NAME   switch on something that Linux has not got\n"
 	"  -h, --help             show this\n"
 	"\n"
-	"Exit status: that of PROGRAM; 125 if uiommufd itself fails, 126 if PROGRAM cannot\n"
+	"Exit status: that of PROGRAM; 125 if uiommufd itself fails, 126 if PROGRAM "
+	"cannot\n"
 	"be run, 127 if it cannot be found.\n"
 	"\n"
 	"Device models:\n";
@@ -82,7 +85,8 @@ static int parse_run(int argc, char **argv, struct run_options *o)
 	size_t nr_devices = 0, nr_extensions = 0;
 	int opt, err = 0;
 
-	while (!err && (opt = getopt_long(argc, argv, "+d:m:l::x:h", options, NULL)) != -1) {
+	while (!err &&
+	       (opt = getopt_long(argc, argv, "+d:m:l::x:h", options, NULL)) != -1) {
 		switch (opt) {
 		case 'd':
 			err = append(&o->devices, &nr_devices, optarg);

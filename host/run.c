@@ -52,7 +52,7 @@
 /* Set for tests: says what is left at the end, and fails if anything is. */
 #define CHECK_VARIABLE "UIOMMUFD_CHECK"
 
-struct run {
+struct session {
 	struct host host;
 	struct log *log;
 	struct notify *notify;
@@ -77,7 +77,7 @@ void complain(const char *format, ...)
 
 /* ---- starting ----------------------------------------------------------------- */
 
-static int block_signals(struct run *r)
+static int block_signals(struct session *s)
 {
 	static const int left[] = {SIGSEGV, SIGBUS, SIGFPE,  SIGILL,  SIGTRAP, SIGABRT,
 				   SIGSYS,  SIGURG, SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT};
@@ -87,8 +87,8 @@ static int block_signals(struct run *r)
 	for (size_t i = 0; i < ARRAY_LEN(left); i++)
 		sigdelset(&set, left[i]);
 	pthread_sigmask(SIG_SETMASK, &set, NULL);
-	r->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return r->signals < 0 ? -errno : 0;
+	s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return s->signals < 0 ? -errno : 0;
 }
 
 static int read_file(const char *path, char **out)
@@ -119,7 +119,7 @@ static int read_file(const char *path, char **out)
 	return 0;
 }
 
-static int make_machine(struct run *r, const struct run_options *o)
+static int make_machine(struct session *s, const struct run_options *o)
 {
 	struct uiommufd_config config = UIOMMUFD_CONFIG_INIT;
 	char error[512], *json = NULL;
@@ -135,64 +135,64 @@ static int make_machine(struct run *r, const struct run_options *o)
 	config.json = json;
 	config.devices = o->devices;
 	config.extensions = o->extensions;
-	err = machine_create(&config, error, sizeof(error), &r->host.machine);
+	err = machine_create(&config, error, sizeof(error), &s->host.machine);
 	free(json);
 	if (err)
 		complain("%s", error);
-	else if (r->log)
-		r->host.machine->trace = log_trace(r->log);
+	else if (s->log)
+		s->host.machine->trace = log_trace(s->log);
 	return err;
 }
 
-static int make_host(struct run *r, const struct run_options *o)
+static int make_host(struct session *s, const struct run_options *o)
 {
 	int err;
 
 	if (o->log) {
-		err = log_create(o->log_file, &r->log);
+		err = log_create(o->log_file, &s->log);
 		if (err) {
 			complain("%s: %s", o->log_file ? o->log_file : "standard error",
 				 strerror(-err));
 			return err;
 		}
 	}
-	err = make_machine(r, o);
+	err = make_machine(s, o);
 	if (err)
 		return err;
-	err = view_create(r->host.machine, &r->host.view);
+	err = view_create(s->host.machine, &s->host.view);
 	if (err) {
 		complain("cannot make a private directory for /dev and /sys: %s",
 			 strerror(-err));
 		return err;
 	}
-	err = process_table_create(&r->host.processes);
+	err = process_table_create(&s->host.processes);
 	if (!err)
-		err = filter_create(&r->filter);
+		err = filter_create(&s->filter);
 	if (err)
 		complain("%s", strerror(-err));
 	return err;
 }
 
 /* 0, or the exit status. */
-static int start_client(struct run *r, const struct run_options *o)
+static int start_client(struct session *s, const struct run_options *o)
 {
 	const char *what;
 	int err;
 
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-	err = launch(o->argv, &r->filter, &r->inherited, &r->client, &what);
+	err = launch(o->argv, &s->filter, &s->inherited, &s->client, &what);
 	if (err) {
 		complain("cannot %s: %s", what, strerror(-err));
 		return EXIT_OURS;
 	}
-	err = notify_create(&r->host, r->client.listener, &r->notify);
+	err = notify_create(&s->host, s->client.listener, &s->notify);
 	if (err) {
 		complain("cannot serve the program: %s", strerror(-err));
-		kill(r->client.pid, SIGKILL);
+		kill(s->client.pid, SIGKILL);
 		return EXIT_OURS;
 	}
-	inheritance_release(&r->inherited);
-	err = launch_result(&r->client);
+	inheritance_release(&s->inherited);
+	err = launch_result(&s->client);
 	if (err)
 		complain("%s: %s", o->argv[0], strerror(err));
 	return 0;
@@ -200,81 +200,81 @@ static int start_client(struct run *r, const struct run_options *o)
 
 /* ---- serving ------------------------------------------------------------------ */
 
-static void reap_children(struct run *r)
+static void reap_children(struct session *s)
 {
 	int status;
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid != r->client.pid || r->ended)
+		if (pid != s->client.pid || s->ended)
 			continue;
-		r->ended = true;
-		r->status = status;
+		s->ended = true;
+		s->status = status;
 	}
 }
 
-static void take_signals(struct run *r)
+static void take_signals(struct session *s)
 {
 	struct signalfd_siginfo si;
 
-	while (read(r->signals, &si, sizeof(si)) == sizeof(si)) {
+	while (read(s->signals, &si, sizeof(si)) == sizeof(si)) {
 		if (si.ssi_signo == SIGCHLD) {
-			reap_children(r);
+			reap_children(s);
 			continue;
 		}
-		if (si.ssi_signo == SIGPIPE || si.ssi_code == SI_KERNEL || r->ended)
+		if (si.ssi_signo == SIGPIPE || si.ssi_code == SI_KERNEL || s->ended)
 			continue;
-		kill(r->client.pid, (int)si.ssi_signo);
+		kill(s->client.pid, (int)si.ssi_signo);
 	}
 }
 
-static void serve(struct run *r)
+static void serve(struct session *s)
 {
-	struct files *files = r->host.machine->files;
+	struct files *files = s->host.machine->files;
 	struct pollfd p[] = {
-		{.fd = r->client.listener},
-		{.fd = r->signals, .events = POLLIN},
-		{.fd = process_table_fd(r->host.processes), .events = POLLIN},
+		{.fd = s->client.listener},
+		{.fd = s->signals, .events = POLLIN},
+		{.fd = process_table_fd(s->host.processes), .events = POLLIN},
 		{.fd = files_event_fd(files), .events = POLLIN},
 	};
 	bool pending = false;
 
-	/* An orphan that is not reaped keeps the filter, so the listener hangs up last. */
 	while (!(p[0].revents & (POLLHUP | POLLERR))) {
 		int n = poll(p, ARRAY_LEN(p), pending ? PENDING_MS : -1);
 
 		if (n < 0)
 			continue;
 		if (p[1].revents)
-			take_signals(r);
+			take_signals(s);
 		if (p[2].revents)
-			process_table_event(r->host.processes);
+			process_table_event(s->host.processes);
 		if (p[3].revents || pending)
 			pending = files_reap(files);
 	}
-	take_signals(r);
-	reap_children(r);
+	/* Linux from 6.11 on hangs up when the last process begins to exit. */
+	if (!s->ended)
+		waitpid(s->client.pid, &s->status, 0);
 }
 
 /* ---- ending ------------------------------------------------------------------- */
 
 /* Everything that clients held is let go; answers how much was left after that. */
-static int finish(struct run *r)
+static int finish(struct session *s)
 {
 	int left = 0;
 
-	notify_destroy(r->notify);
-	if (r->host.machine) {
-		for (int i = 0; i < 50 && files_reap(r->host.machine->files); i++)
+	notify_destroy(s->notify);
+	if (s->host.machine) {
+		for (int i = 0; i < 50 && files_reap(s->host.machine->files); i++)
 			usleep(PENDING_MS * 1000);
 	}
-	process_table_destroy(r->host.processes);
-	left = machine_destroy(r->host.machine);
-	view_destroy(r->host.view);
-	log_destroy(r->log);
-	free(r->filter.filter);
-	if (r->signals >= 0)
-		close(r->signals);
+	process_table_destroy(s->host.processes);
+	left = machine_destroy(s->host.machine);
+	view_destroy(s->host.view);
+	log_destroy(s->log);
+	free(s->filter.filter);
+	if (s->signals >= 0)
+		close(s->signals);
 	return left;
 }
 
@@ -299,27 +299,27 @@ static int end_like(int status)
 
 int run(const struct run_options *o)
 {
-	struct run r = {.signals = -1};
+	struct session s = {.signals = -1};
 	int err, left, status = 0;
 
-	err = inheritance_save(&r.inherited);
+	err = inheritance_save(&s.inherited);
 	if (!err)
-		err = block_signals(&r);
+		err = block_signals(&s);
 	if (err) {
 		complain("%s", strerror(-err));
 		return EXIT_OURS;
 	}
-	if (make_host(&r, o))
+	if (make_host(&s, o))
 		status = EXIT_OURS;
 	else
-		status = start_client(&r, o);
+		status = start_client(&s, o);
 	if (!status)
-		serve(&r);
-	left = finish(&r);
+		serve(&s);
+	left = finish(&s);
 	if (!status && getenv(CHECK_VARIABLE)) {
 		complain("%d open files left", left);
 		if (left)
 			return EXIT_OURS;
 	}
-	return status ? status : end_like(r.status);
+	return status ? status : end_like(s.status);
 }

@@ -67,8 +67,8 @@ static struct view_node *add_child(struct view_node *dir, const char *name, size
 	n->kind = kind;
 	n->parent = dir;
 	n->name = strndup(name, len);
-	if (!n->name || asprintf(&n->path, "%s/%s", dir->parent ? dir->path : "",
-				 n->name) < 0) {
+	if (!n->name ||
+	    asprintf(&n->path, "%s/%s", dir->parent ? dir->path : "", n->name) < 0) {
 		free(n->name);
 		free(n);
 		return NULL;
@@ -412,8 +412,8 @@ static int walk_path(const struct view *v, struct walk *w, const char *path,
 			return 0;
 		end = path + strcspn(path, "/");
 		rest = end + strspn(end, "/");
-		err = walk_name(v, w, path, (size_t)(end - path),
-				!*rest && !more_follows, *end == '/');
+		err = walk_name(v, w, path, (size_t)(end - path), !*rest && !more_follows,
+				*end == '/');
 		if (err)
 			return err;
 		path = rest;

@@ -157,11 +157,10 @@ static int add_resource(struct device_view *d)
 			next = last + 1;
 			flags = bar_flags(bar);
 		}
-		at += (size_t)snprintf(text + at, sizeof(text) - at,
-				       "0x%016llx 0x%016llx 0x%016llx\n",
-				       (unsigned long long)start,
-				       (unsigned long long)last,
-				       (unsigned long long)flags);
+		at += (size_t)snprintf(
+			text + at, sizeof(text) - at, "0x%016llx 0x%016llx 0x%016llx\n",
+			(unsigned long long)start, (unsigned long long)last,
+			(unsigned long long)flags);
 	}
 	return view_add_file(d->v, below(d, "resource", path), text, at);
 }
