@@ -147,7 +147,9 @@ static int copy_in(struct client *c, void *dst, uint64_t va, size_t n)
 
 static int copy_out(struct client *c, uint64_t va, const void *src, size_t n)
 {
-	return bad(va, n) ? -EFAULT : rig_of(c)->local->copy_out(c, va, src, n);
+	if (bad(va, n) || rig_of(c)->fail_copy_out)
+		return -EFAULT;
+	return rig_of(c)->local->copy_out(c, va, src, n);
 }
 
 void rig_create(struct rig *r, struct rig_model *models, size_t n)

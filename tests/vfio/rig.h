@@ -53,6 +53,7 @@ struct rig {
 	struct client *client;
 	const struct client_ops *local; /* what rig.c's operations are made from */
 	struct client_ops ops;
+	bool fail_copy_out;
 };
 
 /*
