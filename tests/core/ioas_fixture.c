@@ -35,7 +35,9 @@ static int pin(struct mem_source *s, uint64_t offset, uint64_t length, bool writ
 		/* Fails half-way: what was appended by then is the caller's. */
 		if (f->m.bad_errno && offset + done >= f->m.bad_from)
 			return f->m.bad_errno;
-		run.length = f->m.run ? min_u64(length - done, f->m.run) : length;
+		run.length = length - done;
+		if (f->m.run)
+			run.length = min_u64(run.length, f->m.run - run.spa % f->m.run);
 		if (f->m.bad_errno)
 			run.length = min_u64(run.length, f->m.bad_from - offset - done);
 		if (run_list_add(runs, run, false))

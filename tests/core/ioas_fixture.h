@@ -17,9 +17,9 @@ struct fake_counts {
 extern struct fake_counts fakes;
 
 struct fake_memory {
-	uint64_t spa;      /* of its first byte */
+	uint64_t spa;      /* of its first byte; the offset in the page is address' */
 	uint64_t address;  /* VA or file offset of that byte */
-	uint64_t run;      /* longest run; 0: one for all */
+	uint64_t run;      /* runs end at multiples of this SPA; 0: one run */
 	uint64_t bad_from; /* pins that reach this offset fail ... */
 	int bad_errno;     /* ... with this; 0: none fails */
 	bool is_file;
