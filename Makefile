@@ -15,13 +15,14 @@ BUILD ?= build
 PREFIX ?= /usr/local
 MESON_FLAGS ?=
 TEST_FLAGS ?= --print-errorlogs
+NINJA_FLAGS ?=
 # Too slow under a sanitizer, or with a program in it that has its own.
 NOT_SANITIZED = --no-suite slow --no-suite qemu
 
 # make a build folder (once) and build: $(call build,FOLDER,FLAGS)
 define build
 	@test -e $(1)/build.ninja || meson setup $(1) $(2) $(MESON_FLAGS)
-	@ninja -C $(1)
+	@ninja -C $(1) $(NINJA_FLAGS)
 endef
 
 .PHONY: all setup demo check asan tsan bench install clean
