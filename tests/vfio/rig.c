@@ -130,26 +130,37 @@ static void create_device(struct rig *r, struct rig_model *model)
 	r->machine.nr_devices++;
 }
 
-static bool bad(uint64_t va, size_t n)
-{
-	return n && (va < 4096 || va + n < va);
-}
-
 static struct rig *rig_of(struct client *c)
 {
 	return container_of(c->machine, struct rig, machine);
 }
 
+static bool bad(struct client *c, uint64_t va, size_t n)
+{
+	uint64_t from = rig_of(c)->bad_from;
+
+	if (!n)
+		return false;
+	if (va < 4096 || va + n < va)
+		return true;
+	return from && va < from + 4096 && va + n > from;
+}
+
 static int copy_in(struct client *c, void *dst, uint64_t va, size_t n)
 {
-	return bad(va, n) ? -EFAULT : rig_of(c)->local->copy_in(c, dst, va, n);
+	return bad(c, va, n) ? -EFAULT : rig_of(c)->local->copy_in(c, dst, va, n);
 }
 
 static int copy_out(struct client *c, uint64_t va, const void *src, size_t n)
 {
-	if (bad(va, n) || rig_of(c)->fail_copy_out)
+	if (bad(c, va, n) || rig_of(c)->fail_copy_out)
 		return -EFAULT;
 	return rig_of(c)->local->copy_out(c, va, src, n);
+}
+
+int rig_install_emfile(struct client *c, struct vfile *f, int open_flags)
+{
+	return -EMFILE;
 }
 
 void rig_create(struct rig *r, struct rig_model *models, size_t n)

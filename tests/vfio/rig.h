@@ -54,6 +54,7 @@ struct rig {
 	const struct client_ops *local; /* what rig.c's operations are made from */
 	struct client_ops ops;
 	bool fail_copy_out;
+	uint64_t bad_from; /* so do a page's worth of addresses from here on; 0: none */
 };
 
 /*
@@ -67,6 +68,8 @@ void rig_model_default(struct rig_model *m, unsigned index);
 void rig_create(struct rig *r, struct rig_model *models, size_t n);
 /* Fails the test if descriptors are still open. */
 void rig_destroy(struct rig *r);
+
+int rig_install_emfile(struct client *c, struct vfile *f, int open_flags);
 
 /* As the system calls, with results as -errno. */
 int rig_open(struct rig *r, unsigned device);
