@@ -111,6 +111,11 @@ static void check_rc(enum kind kind, int rc, int expected)
 	seen[kind][-rc]++;
 }
 
+static const struct area *area_at(const struct space *s, unsigned cell)
+{
+	return cell < NCELLS && s->at[cell] != NO_AREA ? &s->areas[s->at[cell]] : NULL;
+}
+
 /* ---- the model's rules ------------------------------------------------------------- */
 
 static uint64_t wanted_alignment(uint64_t address, uint64_t length)
@@ -264,9 +269,9 @@ static int model_unmap(struct space *s, unsigned first, unsigned n, uint64_t *un
 {
 	*unmapped = 0;
 	for (unsigned i = first; i < first + n && i < NCELLS; i++) {
-		const struct area *a = &s->areas[s->at[i]];
+		const struct area *a = area_at(s, i);
 
-		if (s->at[i] == NO_AREA)
+		if (!a)
 			continue;
 		if (a->first < first || a->first + a->n > first + n)
 			return -ENOENT;
@@ -286,13 +291,12 @@ static void check_domain(unsigned i)
 	for (unsigned cell = 0; cell < NCELLS; cell += PER_PAGE) {
 		unsigned prot = 0;
 		uint64_t spa = spa_at(m.domain[i].d, cell * CELL, &prot);
-		const struct area *a;
+		const struct area *a = s ? area_at(s, cell) : NULL;
 
-		if (!s || s->at[cell] == NO_AREA || s->areas[s->at[cell]].revoked) {
+		if (!a || a->revoked) {
 			assert_true(spa == UINT64_MAX);
 			continue;
 		}
-		a = &s->areas[s->at[cell]];
 		assert_int_equal(spa, a->spa + (cell - a->first) * CELL);
 		assert_int_equal(prot, a->prot | (a->mmio ? PT_MMIO : 0));
 	}
@@ -470,9 +474,9 @@ static void op_copy(void)
 	some_range(src, &first, &n);
 	rc = n ? 0 : -EINVAL;
 	for (unsigned i = first; i < first + n && !rc; i++) {
-		const struct area *a = i < NCELLS ? &src->areas[src->at[i]] : NULL;
+		const struct area *a = area_at(src, i);
 
-		if (i >= NCELLS || src->at[i] == NO_AREA) {
+		if (!a) {
 			rc = -ENOENT;
 			break;
 		}
@@ -520,10 +524,9 @@ static void op_unmap_all(void)
 static int conforms(const struct space *s)
 {
 	for (unsigned i = 0; i < NCELLS; i++) {
-		const struct area *a = &s->areas[s->at[i]];
+		const struct area *a = area_at(s, i);
 
-		if (s->at[i] != NO_AREA &&
-		    (a->first % PER_PAGE || a->n % PER_PAGE || a->address % PAGE))
+		if (a && (a->first % PER_PAGE || a->n % PER_PAGE || a->address % PAGE))
 			return -EADDRINUSE;
 	}
 	return 0;
