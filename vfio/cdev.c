@@ -27,6 +27,13 @@ struct pci_device *vfio_device_of(struct uapi_call *call)
 	return file_of(call->file)->dev;
 }
 
+/* The one field that a call answers, in our copy (for the trace) and the client's. */
+static int answer(struct uapi_call *call, size_t offset, uint32_t value)
+{
+	memcpy(call->data + offset, &value, sizeof(value));
+	return uapi_store(call, offset, &value, sizeof(value));
+}
+
 /* ---- bind ------------------------------------------------------------------------- */
 
 /* No device here is a virtual function, so a token is never wanted. */
@@ -87,9 +94,8 @@ static int bind_locked(struct uapi_call *call,
 	ctx = f ? iommufd_ctx_of(f) : NULL;
 	err = ctx ? bind_to(file, ctx) : -EBADFD;
 	if (!err) {
-		err = uapi_store(call,
-				 offsetof(struct vfio_device_bind_iommufd, out_devid),
-				 &file->dev->devid, sizeof(file->dev->devid));
+		err = answer(call, offsetof(struct vfio_device_bind_iommufd, out_devid),
+			     file->dev->devid);
 		if (err)
 			unbind(file->dev);
 		else
@@ -144,7 +150,7 @@ long cdev_attach(struct uapi_call *call)
 	port_mutex_lock(&dev->bind);
 	err = iommufd_device_attach(dev->iommufd, &attach.pt_id);
 	if (!err) {
-		err = uapi_store(call, out, &attach.pt_id, sizeof(attach.pt_id));
+		err = answer(call, out, attach.pt_id);
 		if (err)
 			iommufd_device_detach(dev->iommufd);
 	}
