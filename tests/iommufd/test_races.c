@@ -225,7 +225,8 @@ static void *use_device(void *arg)
 static void begin(struct fixture *fx, struct shared *s)
 {
 	*s = (struct shared){.fx = fx, .mem = memfd(SLOT_BYTES)};
-	s->seed = (uint64_t)time(NULL) * 2654435761u | 1;
+	s->seed = getenv("TEST_SEED") ? strtoull(getenv("TEST_SEED"), NULL, 0)
+				      : (uint64_t)time(NULL) * 2654435761u | 1;
 	print_message("seed %#llx\n", (unsigned long long)s->seed);
 }
 
