@@ -163,7 +163,11 @@ static struct ioas_area *area_of(struct list *it)
 	return list_entry(it, struct ioas_area, link);
 }
 
-/* One domain after the other, for its lock and its tables stay in the cache then. */
+/*
+ * One domain after the other, for its lock and its tables stay in the cache then.
+ * The gather must not refer to a domain that may be destroyed before it is finished,
+ * and it does where copies to remote windows have to drain; then that happens here.
+ */
 static void cut_group(struct ioas *ioas, struct list *from, struct list *end,
 		      struct domain_gather *gather)
 {
@@ -175,6 +179,8 @@ static void cut_group(struct ioas *ioas, struct list *from, struct list *end,
 			unmap_span_add(&span, ioas->domains + i, 1, area_of(it), gather);
 		unmap_span_flush(&span, ioas->domains + i, 1, gather);
 	}
+	if (gather->nr_remote)
+		domain_gather_finish(gather);
 	port_mutex_unlock(&ioas->domset);
 }
 

@@ -15,9 +15,9 @@
  * from this file. These hold no lock and keep no state, so abandoning them in the
  * middle leaves nothing half-done but the destination's bytes. The handler itself uses
  * nothing but its arguments, the thread-local pointer (initial-exec TLS: no lazy
- * allocation) and siglongjmp(). The signal mask needs no repair: the handler is
- * installed with SA_NODEFER and an empty mask, so that running it changes no mask, and
- * sigsetjmp() does not have to save it, which would cost a system call.
+ * allocation), pthread_sigmask() and siglongjmp(). The signal mask is put back from the
+ * signal's context, in case another handler passed the signal on to ours; so sigsetjmp()
+ * does not have to save it, which would cost every copy a system call.
  *
  * A handler of the embedding program may interrupt a guarded copy and fault itself:
  * that address is not in our ranges, so it is not swallowed. It may also call a guarded
@@ -32,7 +32,12 @@
  * the life of the mappings stay checked. Source and destination may turn out to be the
  * same memory, mapped at two IOVAs: memmove() keeps that defined, at memcpy()'s speed.
  *
- * State: the handler is per process because signal dispositions are.
+ * State: the handlers that we stand in front of are per process because signal
+ * dispositions are. A record of them never changes once it is published and is never
+ * freed, so the handler can read it whenever it runs. When another party has put itself
+ * in front of us and then we in front of it, it may pass signals on to us which we pass
+ * on to it: a signal that comes by the second time (its context is the same) goes to the
+ * handlers that were there before all of us.
  */
 #include "port/port.h"
 #include "port/sanitizers.h"
@@ -41,7 +46,9 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <ucontext.h>
 
 struct guard {
 	sigjmp_buf env;
@@ -52,9 +59,16 @@ struct guard {
 static _Thread_local struct guard *volatile active
 	__attribute__((tls_model("initial-exec")));
 
-static pthread_once_t install_once = PTHREAD_ONCE_INIT;
-static int install_result;
-static struct sigaction old_segv, old_bus;
+/* The handlers that were there when we went in front. */
+struct behind {
+	struct sigaction segv, bus;
+	const struct behind *earlier; /* what we stood in front of before that */
+};
+
+static pthread_mutex_t install_lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic(const struct behind *) behind;
+/* The signal that this thread is passing on. */
+static _Thread_local void *volatile passing __attribute__((tls_model("initial-exec")));
 
 /* ---- the copies ------------------------------------------------------------- */
 
@@ -191,32 +205,80 @@ static void pass_on(const struct sigaction *old, int sig, siginfo_t *info, void 
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-static void on_fault(int sig, siginfo_t *info, void *context)
+static const struct sigaction *handler_behind(int sig, void *context)
 {
-	struct guard *g = active;
+	const struct behind *b = atomic_load_explicit(&behind, memory_order_acquire);
 
-	if (ours(g, info))
-		siglongjmp(g->env, 1);
-	pass_on(sig == SIGBUS ? &old_bus : &old_segv, sig, info, context);
+	while (passing == context && b->earlier)
+		b = b->earlier;
+	return sig == SIGBUS ? &b->bus : &b->segv;
 }
 
-static void install(void)
+static void on_fault(int sig, siginfo_t *info, void *context)
 {
+	const struct sigaction *old;
+	struct guard *g = active;
+	void *outer = passing;
+
+	if (ours(g, info)) {
+		pthread_sigmask(SIG_SETMASK, &((ucontext_t *)context)->uc_sigmask, NULL);
+		siglongjmp(g->env, 1);
+	}
+	old = handler_behind(sig, context);
+	passing = context;
+	pass_on(old, sig, info, context);
+	passing = outer;
+}
+
+static bool in_front(const struct sigaction *sa)
+{
+	return (sa->sa_flags & SA_SIGINFO) && sa->sa_sigaction == on_fault;
+}
+
+/* Where only one of the two was taken over, the other keeps what is known of it. */
+static int go_in_front(void)
+{
+	const struct behind *earlier = atomic_load(&behind);
 	struct sigaction sa;
+	struct behind *b;
+
+	b = calloc(1, sizeof(*b));
+	if (!b)
+		return -ENOMEM;
+	if (sigaction(SIGSEGV, NULL, &b->segv) || sigaction(SIGBUS, NULL, &b->bus))
+		goto fail;
+	if (earlier && in_front(&b->segv) && in_front(&b->bus)) {
+		free(b);
+		return 0;
+	}
+	if (earlier && in_front(&b->segv))
+		b->segv = earlier->segv;
+	if (earlier && in_front(&b->bus))
+		b->bus = earlier->bus;
+	b->earlier = earlier;
+	/* First: a fault may come right after the installation. */
+	atomic_store_explicit(&behind, b, memory_order_release);
 
 	memset(&sa, 0, sizeof(sa));
 	sa.sa_sigaction = on_fault;
 	/* ONSTACK: stack overflows of the embedding program still reach its handler. */
 	sa.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
 	sigemptyset(&sa.sa_mask);
-	/* The old ones are read first: a fault may come right after the installation. */
-	if (sigaction(SIGSEGV, NULL, &old_segv) || sigaction(SIGBUS, NULL, &old_bus) ||
-	    sigaction(SIGSEGV, &sa, NULL) || sigaction(SIGBUS, &sa, NULL))
-		install_result = -errno;
+	if (sigaction(SIGSEGV, &sa, NULL) || sigaction(SIGBUS, &sa, NULL))
+		return -errno;
+	return 0;
+
+fail:
+	free(b);
+	return -errno;
 }
 
 int port_guard_install(void)
 {
-	pthread_once(&install_once, install);
-	return install_result;
+	int rc;
+
+	pthread_mutex_lock(&install_lock);
+	rc = go_in_front();
+	pthread_mutex_unlock(&install_lock);
+	return rc;
 }

@@ -9,10 +9,11 @@
 #include "core/port.h"
 
 /*
- * Install the SIGSEGV and SIGBUS handler that port_copy_guarded() relies on. Once per
- * process; later calls do nothing. Before it the guarded copies work, but a fault in
- * them kills the process as any other does. Signals that are not the guard's go on to
- * the handlers that were installed before. 0 or -errno of sigaction().
+ * Have the SIGSEGV and SIGBUS handler in front that port_copy_guarded() relies on.
+ * Without it the guarded copies work, but a fault in them kills the process as any
+ * other does. Signals that are not the guard's go on to the handlers that were there
+ * before. May be called again at any time: where somebody has installed other handlers
+ * since, it goes in front of those. 0, -ENOMEM, or -errno of sigaction().
  */
 int port_guard_install(void);
 
