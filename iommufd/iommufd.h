@@ -36,6 +36,11 @@ struct iommufd_device_info {
 	struct dma_requester *requester;
 	/* Devices with the same group share an address space. A unique key. */
 	const void *group;
+	/*
+	 * Which context owns the group: one for each group of the machine, zeroed, not
+	 * touched by anybody else. NULL: the group is only ever used from one context.
+	 */
+	_Atomic(const void *) *group_owner;
 	const struct iommufd_resv *resv;
 	size_t nr_resv;
 	/* IOMMU_GET_HW_INFO: type and data (VT-d: cap and ecap). */
@@ -45,9 +50,14 @@ struct iommufd_device_info {
 	uint64_t hw_capabilities; /* IOMMU_HW_CAP_* */
 };
 
+/* Fill in the hw_ members for a device behind the simulated VT-d unit. */
+void iommufd_vtd_hw_info(struct iommufd_device_info *info);
+
 /*
- * Bind: makes the device object. -EBUSY: the requester is owned by another context, or
- * a member of its group is.
+ * Bind: makes the device object. -EPERM: another context owns the device's group.
+ * -EBUSY: the requester is bound already.
+ *
+ * Calls for one device (attach, detach, unbind) are serialised by the caller.
  */
 int iommufd_device_bind(struct iommufd_ctx *ctx, const struct iommufd_device_info *info,
 			struct iommufd_device **out, uint32_t *id);
@@ -55,8 +65,11 @@ int iommufd_device_bind(struct iommufd_ctx *ctx, const struct iommufd_device_inf
 void iommufd_device_unbind(struct iommufd_device *dev);
 /*
  * Attach to the IOAS or hwpt *@pt_id, replacing what it was attached to; *@pt_id gets
- * the hwpt's id. -ENOENT, -EINVAL (another type), and what filling the domain answers.
- * On failure the former attachment stays.
+ * the hwpt's id. -ENOENT; -EINVAL: an object of another type, or the device's group is
+ * attached to another hwpt; -EADDRINUSE: the IOAS has areas where the device cannot do
+ * DMA; and what filling the domain answers. On failure the former attachment stays.
+ *
+ * Replacing moves the whole group, as the members cannot be told apart by the IOMMU.
  */
 int iommufd_device_attach(struct iommufd_device *dev, uint32_t *pt_id);
 /* Does nothing when not attached. */

@@ -46,6 +46,11 @@ struct vfile_ops {
 	 */
 	int (*mmap)(struct vfile *f, uint64_t offset, uint64_t length, int prot,
 		    int flags);
+	/*
+	 * The dma-buf that this file is, with a reference for the caller, so that files of
+	 * any exporter can be imported. NULL, or answering NULL: not a dma-buf.
+	 */
+	struct dmabuf *(*dmabuf)(struct vfile *f);
 	void (*release)(struct vfile *f);
 };
 

@@ -6,13 +6,19 @@
  * The function exists as long as the machine; clients open it (vfio/cdev.h), bind it
  * to an iommufd, and close it.
  *
- * Locks, outermost first:
+ * Locks, outermost first; where several devices are locked (hot reset) each step goes
+ * through them in the order of their index:
  *   device.bind    who has it open and bound; held over bind, attach, detach, close;
+ *   device.config  the configuration space; held over all that a write to it starts;
  *   device.memory  (rw) is memory decoding on? Write: every change of that, and with it
- *                  every revoke and restore of the device's dma-bufs. Read: MMIO;
- *   device.regs    the model's callbacks and the configuration space;
- *   then dmabuf reservation -> pages -> domset -> domain.
- * Interrupt state has a leaf lock of its own (device.irq).
+ *                  every revoke and restore of the device's dma-bufs. Read: MMIO of
+ *                  clients;
+ *   device.gate    the model's callbacks, one at a time (vfio/gate.h). Not a lock that
+ *                  DMA can be made to wait for without end: a device's access to the
+ *                  registers of a peer gives up instead, see there;
+ *   then the set of exported dma-bufs -> dmabuf reservation -> pages -> domset -> domain.
+ * Interrupt state has a leaf lock of its own (device.irq), and so has the list of DMA
+ * channels.
  */
 #ifndef VFIO_PCI_DEVICE_H
 #define VFIO_PCI_DEVICE_H
@@ -52,7 +58,13 @@ void pci_device_destroy(struct pci_device *dev);
 
 const struct pci_placement *pci_device_placement(const struct pci_device *dev);
 const struct uiommufd_device_desc *pci_device_desc(const struct pci_device *dev);
-/* A copy of bytes of the configuration space as a client would read it (for sysfs). */
+/*
+ * Where BAR @bar lies: the SPA of its window, or the number of its first I/O port. 0: it
+ * is absent, or the upper half of a 64-bit one. What sysfs calls `resource`.
+ */
+uint64_t pci_device_bar_address(const struct pci_device *dev, unsigned bar);
+/* A copy of bytes of the configuration space as a client would read it (for sysfs);
+ * what lies beyond its end reads as zero. */
 void pci_device_config(struct pci_device *dev, unsigned offset, void *dst, size_t n);
 
 /* A new open of /dev/vfio/devices/vfio<index>. */

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The IOAS itself, and the domains that join and leave it.
+ *
+ * A domain joins with both outer locks held for writing, so every area is LIVE and
+ * stays. It enters the array before the first area is mapped in it: a revoke that
+ * comes between two areas then finds the domain, and the areas that come after it find
+ * the mark of the revoke. It leaves the array after it was cleared and has drained,
+ * in one hold of domset, which makes a revoke wait for that drain.
+ */
+#include "core/ioas_priv.h"
+
+int ioas_create(struct ioas **out)
+{
+	struct ioas *ioas = port_alloc(sizeof(*ioas));
+
+	if (!ioas)
+		return -ENOMEM;
+	port_rwlock_init(&ioas->domains_lock);
+	port_rwlock_init(&ioas->iova_lock);
+	port_mutex_init(&ioas->domset);
+	range_map_init(&ioas->areas);
+	ioas->alignment = 1;
+	*out = ioas;
+	return 0;
+}
+
+void ioas_destroy(struct ioas *ioas)
+{
+	uint64_t unmapped;
+
+	if (!ioas)
+		return;
+	PORT_BUG_ON(ioas->nr_domains);
+	PORT_BUG_ON(ioas_unmap_all(ioas, &unmapped));
+	range_map_finish(&ioas->areas);
+	ranges_finish(ioas);
+	port_free(ioas->domains);
+	port_mutex_finish(&ioas->domset);
+	port_rwlock_finish(&ioas->iova_lock);
+	port_rwlock_finish(&ioas->domains_lock);
+	port_free(ioas);
+}
+
+static void lock_all(struct ioas *ioas)
+{
+	port_rwlock_write_lock(&ioas->domains_lock);
+	port_rwlock_write_lock(&ioas->iova_lock);
+}
+
+static void unlock_all(struct ioas *ioas)
+{
+	port_rwlock_write_unlock(&ioas->iova_lock);
+	port_rwlock_write_unlock(&ioas->domains_lock);
+}
+
+/* ---- alignment ------------------------------------------------------------------ */
+
+static int check_alignment(struct ioas *ioas, uint64_t alignment)
+{
+	uint64_t mask = alignment - 1;
+	struct range_iter it;
+	struct range r;
+
+	if (alignment <= ioas->alignment)
+		return 0;
+	for (bool ok = range_iter_first(&it, &ioas->areas, 0, UINT64_MAX, &r); ok;
+	     ok = range_iter_next(&it, &r)) {
+		const struct ioas_area *a = r.value;
+
+		if ((a->iova | area_length(a) | area_address(a)) & mask)
+			return -EADDRINUSE;
+	}
+	return 0;
+}
+
+/* What the domains that are there, and the option, ask for. */
+static uint64_t wanted_alignment(const struct ioas *ioas)
+{
+	uint64_t alignment = ioas->large_off ? PORT_PAGE_SIZE : 1;
+
+	for (size_t i = 0; i < ioas->nr_domains; i++)
+		alignment = max_u64(alignment, domain_min_page(ioas->domains[i]));
+	return alignment;
+}
+
+/* ---- adding a domain --------------------------------------------------------------- */
+
+static int push_domain(struct ioas *ioas, struct domain *d)
+{
+	struct domain **old = NULL, **v = ioas->domains;
+	size_t cap = ioas->cap_domains;
+
+	if (ioas->nr_domains == cap) {
+		cap = cap ? 2 * cap : 4;
+		v = port_alloc(cap * sizeof(*v));
+		if (!v)
+			return -ENOMEM;
+		old = ioas->domains;
+		if (ioas->nr_domains)
+			memcpy(v, old, ioas->nr_domains * sizeof(*v));
+	}
+	port_mutex_lock(&ioas->domset);
+	v[ioas->nr_domains++] = d;
+	ioas->domains = v;
+	ioas->cap_domains = cap;
+	port_mutex_unlock(&ioas->domset);
+	port_free(old);
+	return 0;
+}
+
+static int fill_domain(struct ioas *ioas, struct domain *d)
+{
+	struct range_iter it;
+	struct range r;
+
+	for (bool ok = range_iter_first(&it, &ioas->areas, 0, UINT64_MAX, &r); ok;
+	     ok = range_iter_next(&it, &r)) {
+		int rc = area_fill_one(r.value, d);
+
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static void unpin_all(struct ioas *ioas)
+{
+	struct range_iter it;
+	struct range r;
+
+	for (bool ok = range_iter_first(&it, &ioas->areas, 0, UINT64_MAX, &r); ok;
+	     ok = range_iter_next(&it, &r))
+		area_unpin(r.value);
+}
+
+/*
+ * Clear all of @d, drain, take it out of the array. With this order inside one hold of
+ * domset a revoke finds @d with nothing in flight, or finds it not at all.
+ */
+static void empty_domain(struct ioas *ioas, struct domain *d)
+{
+	struct domain_gather gather = {0};
+	uint64_t half = d->aperture_last / 2 + 1;
+	size_t i = 0;
+
+	port_mutex_lock(&ioas->domset);
+	/* In halves: a length cannot say 2^64. */
+	domain_unmap(d, 0, half, &gather);
+	if (d->aperture_last >= half)
+		domain_unmap(d, half, d->aperture_last - half + 1, &gather);
+	/* A revoke may have cleared entries here and not have waited yet. */
+	gather.any = true;
+	domain_gather_finish(&gather);
+	while (ioas->domains[i] != d)
+		i++;
+	ioas->domains[i] = ioas->domains[--ioas->nr_domains];
+	port_mutex_unlock(&ioas->domset);
+	if (!ioas->nr_domains)
+		unpin_all(ioas);
+}
+
+static bool has_domain(const struct ioas *ioas, const struct domain *d)
+{
+	for (size_t i = 0; i < ioas->nr_domains; i++)
+		if (ioas->domains[i] == d)
+			return true;
+	return false;
+}
+
+static int add_domain_locked(struct ioas *ioas, struct domain *d)
+{
+	uint64_t alignment = max_u64(domain_min_page(d), ioas->alignment);
+	int rc;
+
+	if (has_domain(ioas, d))
+		return -EEXIST;
+	/* Client memory is contiguous by pages only. */
+	if (alignment > PORT_PAGE_SIZE)
+		return -EINVAL;
+	rc = check_alignment(ioas, alignment);
+	if (rc)
+		return rc;
+	if (d->aperture_last != UINT64_MAX)
+		rc = ranges_reserve(ioas, d->aperture_last + 1, UINT64_MAX, d);
+	if (!rc)
+		rc = push_domain(ioas, d);
+	if (rc)
+		goto fail;
+	rc = fill_domain(ioas, d);
+	if (rc) {
+		empty_domain(ioas, d);
+		goto fail;
+	}
+	ioas->alignment = alignment;
+	return 0;
+fail:
+	ranges_unreserve(ioas, d);
+	return rc;
+}
+
+int ioas_add_domain(struct ioas *ioas, struct domain *d)
+{
+	int rc;
+
+	lock_all(ioas);
+	rc = add_domain_locked(ioas, d);
+	unlock_all(ioas);
+	return rc;
+}
+
+void ioas_remove_domain(struct ioas *ioas, struct domain *d)
+{
+	lock_all(ioas);
+	if (!PORT_BUG_ON(!has_domain(ioas, d))) {
+		empty_domain(ioas, d);
+		ranges_unreserve(ioas, d);
+		ioas->alignment = wanted_alignment(ioas);
+	}
+	unlock_all(ioas);
+}
+
+/* ---- options and statistics -----------------------------------------------------------
+ */
+
+static int large_off_locked(struct ioas *ioas)
+{
+	int rc;
+
+	if (ioas->large_off)
+		return 0;
+	/* What is mapped may be in large pages already. */
+	if (ioas->nr_domains && ioas->areas.count)
+		return -EINVAL;
+	rc = check_alignment(ioas, PORT_PAGE_SIZE);
+	if (rc)
+		return rc;
+	ioas->large_off = true;
+	ioas->alignment = wanted_alignment(ioas);
+	return 0;
+}
+
+int ioas_set_large_pages(struct ioas *ioas, bool on)
+{
+	int rc = 0;
+
+	lock_all(ioas);
+	if (on) {
+		ioas->large_off = false;
+		ioas->alignment = wanted_alignment(ioas);
+	} else {
+		rc = large_off_locked(ioas);
+	}
+	unlock_all(ioas);
+	return rc;
+}
+
+bool ioas_large_pages(struct ioas *ioas)
+{
+	bool on;
+
+	port_rwlock_read_lock(&ioas->iova_lock);
+	on = !ioas->large_off;
+	port_rwlock_read_unlock(&ioas->iova_lock);
+	return on;
+}
+
+bool ioas_only_files(struct ioas *ioas)
+{
+	struct range_iter it;
+	struct range r;
+	bool ok;
+
+	port_rwlock_read_lock(&ioas->iova_lock);
+	for (ok = range_iter_first(&it, &ioas->areas, 0, UINT64_MAX, &r); ok;
+	     ok = range_iter_next(&it, &r)) {
+		const struct ioas_area *a = r.value;
+
+		if (pages_kind(a->pages) != PAGES_FILE)
+			break;
+	}
+	port_rwlock_read_unlock(&ioas->iova_lock);
+	return !ok;
+}
+
+size_t ioas_area_count(struct ioas *ioas)
+{
+	size_t n;
+
+	port_rwlock_read_lock(&ioas->iova_lock);
+	n = ioas->areas.count;
+	port_rwlock_read_unlock(&ioas->iova_lock);
+	return n;
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/* See call.h. Also the table of notified system calls, from which filter.c is made. */
+#include "host/call.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "core/port.h"
+#include "host/host.h"
+#include "host/process.h"
+#include "machine/files.h"
+#include "machine/machine.h"
+#include "machine/memory.h"
+
+/* clang-format off */
+const struct call_entry call_table[] = {
+	{SYS_ioctl, CALL_IOCTL_TYPE, 1, serve_ioctl},
+	{SYS_mmap, CALL_MARKED_OFFSET, 5, serve_mmap},
+	{SYS_pread64, CALL_MARKED_OFFSET, 3, serve_pread},
+	{SYS_pwrite64, CALL_MARKED_OFFSET, 3, serve_pwrite},
+	{SYS_preadv, CALL_MARKED_OFFSET, 3, serve_preadv},
+	{SYS_pwritev, CALL_MARKED_OFFSET, 3, serve_pwritev},
+	{SYS_preadv2, CALL_MARKED_OFFSET, 3, serve_preadv},
+	{SYS_pwritev2, CALL_MARKED_OFFSET, 3, serve_pwritev},
+	{SYS_execve, CALL_ALWAYS, 0, serve_exec},
+	{SYS_execveat, CALL_ALWAYS, 0, serve_exec},
+#ifdef SYS_open /* what newer architectures have only the *at() form of */
+	{SYS_open, CALL_ALWAYS, 0, serve_open},
+	{SYS_creat, CALL_ALWAYS, 0, serve_creat},
+	{SYS_stat, CALL_ALWAYS, 0, serve_stat},
+	{SYS_lstat, CALL_ALWAYS, 0, serve_lstat},
+	{SYS_access, CALL_ALWAYS, 0, serve_access},
+	{SYS_readlink, CALL_ALWAYS, 0, serve_readlink},
+#endif
+	{SYS_openat, CALL_ALWAYS, 0, serve_openat},
+	{SYS_openat2, CALL_ALWAYS, 0, serve_openat2},
+	{SYS_fstat, CALL_ALWAYS, 0, serve_fstat},
+	{SYS_newfstatat, CALL_ALWAYS, 0, serve_newfstatat},
+	{SYS_statx, CALL_ALWAYS, 0, serve_statx},
+	{SYS_faccessat, CALL_ALWAYS, 0, serve_faccessat},
+	{SYS_faccessat2, CALL_ALWAYS, 0, serve_faccessat},
+	{SYS_readlinkat, CALL_ALWAYS, 0, serve_readlinkat},
+	{SYS_getxattr, CALL_ALWAYS, 0, serve_xattr},
+	{SYS_lgetxattr, CALL_ALWAYS, 0, serve_xattr},
+	{SYS_listxattr, CALL_ALWAYS, 0, serve_xattr},
+	{SYS_llistxattr, CALL_ALWAYS, 0, serve_xattr},
+};
+/* clang-format on */
+const size_t call_table_entries = ARRAY_LEN(call_table);
+
+bool call_alive(const struct call *c)
+{
+	return !ioctl(c->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &c->id);
+}
+
+/* ---- memory ------------------------------------------------------------------- */
+
+enum direction {
+	FROM_CLIENT,
+	TO_CLIENT,
+};
+
+/* Where process_vm_readv() is not to be had (old containers), /proc does the same. */
+static ssize_t copy_by_proc(pid_t tid, void *ours, uint64_t va, size_t n,
+			    enum direction dir)
+{
+	char path[32];
+	ssize_t done;
+	int fd, err;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)tid);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	done = dir == FROM_CLIENT ? pread(fd, ours, n, (off_t)va)
+				  : pwrite(fd, ours, n, (off_t)va);
+	err = errno;
+	close(fd);
+	errno = err;
+	return done;
+}
+
+/* How many bytes were copied, from the front; 0: none could be. */
+static size_t copy_some(struct call *c, void *ours, uint64_t va, size_t n,
+			enum direction dir)
+{
+	struct iovec local = {ours, n};
+	struct iovec remote = {(void *)(uintptr_t)va, n};
+	ssize_t done = dir == FROM_CLIENT
+			       ? process_vm_readv(c->tid, &local, 1, &remote, 1, 0)
+			       : process_vm_writev(c->tid, &local, 1, &remote, 1, 0);
+
+	if (done < 0 && (errno == ENOSYS || errno == EPERM))
+		done = copy_by_proc(c->tid, ours, va, n, dir);
+	return done < 0 ? 0 : (size_t)done;
+}
+
+int call_copy_in(struct call *c, void *dst, uint64_t va, size_t n)
+{
+	if (!n)
+		return 0;
+	if (copy_some(c, dst, va, n, FROM_CLIENT) != n || !call_alive(c))
+		return -EFAULT;
+	return 0;
+}
+
+int call_copy_out(struct call *c, uint64_t va, const void *src, size_t n)
+{
+	if (!n)
+		return 0;
+	if (!call_alive(c) || copy_some(c, (void *)(uintptr_t)src, va, n, TO_CLIENT) != n)
+		return -EFAULT;
+	return 0;
+}
+
+int call_copy_path(struct call *c, uint64_t va, char *path, size_t cap)
+{
+	size_t have = 0;
+
+	/* Page by page: the string may end just before memory that cannot be read. */
+	while (have < cap) {
+		size_t want = PORT_PAGE_SIZE - ((va + have) & (PORT_PAGE_SIZE - 1));
+		size_t got;
+
+		want = want < cap - have ? want : cap - have;
+		got = copy_some(c, path + have, va + have, want, FROM_CLIENT);
+		if (!got)
+			return -EFAULT;
+		if (memchr(path + have, '\0', got))
+			return call_alive(c) ? 0 : -EFAULT;
+		have += got;
+	}
+	return -ENAMETOOLONG;
+}
+
+/* ---- descriptors -------------------------------------------------------------- */
+
+int call_process(struct call *c, struct process **out)
+{
+	int err = 0;
+
+	if (!c->process)
+		err = process_of_call(c->host->processes, c, &c->process);
+	*out = c->process;
+	return err;
+}
+
+static int get_fd_of_process(struct call *c, int fd)
+{
+	struct process *p;
+	int err = call_process(c, &p);
+
+	return err ? err : process_get_fd(p, fd);
+}
+
+int call_get_fd(struct call *c, int fd)
+{
+	int ours;
+
+	if (fd < 0)
+		return -EBADF;
+	ours = get_fd_of_process(c, fd);
+	if (ours == -ESRCH) {
+		/* Who we remembered under this number is dead; the caller is another. */
+		process_put(c->process);
+		c->process = NULL;
+		ours = get_fd_of_process(c, fd);
+	}
+	/* The first thread, by which the process is known, may have ended. */
+	if ((ours == -EBADF || ours == -ESRCH) && c->process &&
+	    process_id(c->process) != c->tid)
+		ours = process_get_thread_fd(c->tid, fd);
+	if (ours == -EPERM && process_warn_once(c->host->processes))
+		complain("process %d does not let itself be looked into (see uiommufd "
+			 "doctor): its calls go to the kernel",
+			 (int)c->tid);
+	return ours;
+}
+
+struct vfile *call_get_vfile(struct call *c, int fd, int *ours)
+{
+	struct files *files = c->host->machine->files;
+	struct vfile *f;
+	int dup;
+
+	if (!files_count(files))
+		return NULL;
+	dup = call_get_fd(c, fd);
+	if (dup < 0)
+		return NULL;
+	f = files_lookup(files, dup);
+	if (f && ours)
+		*ours = dup;
+	else
+		close(dup);
+	return f;
+}
+
+long call_install(struct call *c, int fd, bool cloexec)
+{
+	struct seccomp_notif_addfd add = {
+		.id = c->id,
+		.srcfd = (__u32)fd,
+		.newfd_flags = cloexec ? O_CLOEXEC : 0,
+	};
+	int n = ioctl(c->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+	int err = -errno;
+
+	close(fd);
+	return n < 0 ? err : n;
+}
+
+/* ---- the client's face to the rest -------------------------------------------- */
+
+static struct call *call_of(struct client *client)
+{
+	return container_of(client, struct call, client);
+}
+
+static int client_op_copy_in(struct client *client, void *dst, uint64_t va, size_t n)
+{
+	return call_copy_in(call_of(client), dst, va, n);
+}
+
+static int client_op_copy_out(struct client *client, uint64_t va, const void *src,
+			      size_t n)
+{
+	return call_copy_out(call_of(client), va, src, n);
+}
+
+static int client_op_get_fd(struct client *client, int fd)
+{
+	int ours = call_get_fd(call_of(client), fd);
+
+	/* A caller that is gone has no descriptors; nobody sees this answer. */
+	return ours == -ESRCH ? -EBADF : ours;
+}
+
+static int client_op_install(struct client *client, struct vfile *f, int open_flags)
+{
+	int fd = files_open(client->machine->files, f, open_flags);
+
+	if (fd < 0)
+		return fd;
+	return (int)call_install(call_of(client), fd, open_flags & O_CLOEXEC);
+}
+
+static int client_op_user_memory(struct client *client, uint64_t va, uint64_t length,
+				 struct mem_source **out)
+{
+	struct call *c = call_of(client);
+	struct memory_space *space;
+	struct process *p;
+	int err = call_process(c, &p);
+
+	if (!err)
+		err = process_space(p, c, &space);
+	if (err)
+		return err == -ENOMEM ? err : -EFAULT;
+	err = memory_user_source(client->machine->memory, space, va, out);
+	memory_space_put(space);
+	return err;
+}
+
+#define CAP_SYS_RESOURCE_BIT 24
+
+static bool client_op_privileged(struct client *client)
+{
+	unsigned long long effective = 0;
+	char path[32], line[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)call_of(client)->tid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "CapEff: %llx", &effective) == 1)
+			break;
+	fclose(f);
+	return effective >> CAP_SYS_RESOURCE_BIT & 1;
+}
+
+static const struct client_ops call_client_ops = {
+	.copy_in = client_op_copy_in,
+	.copy_out = client_op_copy_out,
+	.get_fd = client_op_get_fd,
+	.install = client_op_install,
+	.user_memory = client_op_user_memory,
+	.privileged = client_op_privileged,
+};
+
+void call_init(struct call *c, struct host *host, int listener,
+	       const struct seccomp_notif *req)
+{
+	*c = (struct call){
+		.client =
+			{
+				.ops = &call_client_ops,
+				.machine = host->machine,
+				.trace = host->machine->trace,
+				.pid = (int)req->pid,
+			},
+		.host = host,
+		.listener = listener,
+		.id = req->id,
+		.tid = (pid_t)req->pid,
+		.nr = req->data.nr,
+		.args = req->data.args,
+	};
+}
+
+void call_finish(struct call *c)
+{
+	process_put(c->process);
+	c->process = NULL;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One notified system call of a client, from the moment the kernel hands it to us until
+ * it is answered.
+ *
+ * The calling thread is stopped in the kernel meanwhile, so its memory and descriptors
+ * may be looked at; but it may be killed at any time, and then its thread id may belong
+ * to somebody else. So every access is bracketed by call_alive(): what was read counts
+ * only if the call was still there afterwards, and nothing is written before a look.
+ *
+ * A call belongs to the thread that received it; nothing in it is shared.
+ */
+#ifndef HOST_CALL_H
+#define HOST_CALL_H
+
+#include <limits.h>
+#include <linux/seccomp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "uapi/client.h"
+
+struct host;
+struct process;
+struct vfile;
+
+/* What a server may answer besides a result or -errno. */
+#define CALL_PROCEED LONG_MIN /* not ours: the kernel carries the call out */
+
+struct call {
+	struct client client;
+	struct host *host;
+	int listener;
+	uint64_t id;
+	pid_t tid;
+	int nr;
+	const __u64 *args;
+	struct process *process; /* once call_process() has found it */
+};
+
+void call_init(struct call *c, struct host *host, int listener,
+	       const struct seccomp_notif *req);
+void call_finish(struct call *c);
+
+/* Is the client still waiting for this call? */
+bool call_alive(const struct call *c);
+
+/* -EFAULT also stands for a client that is gone. */
+int call_copy_in(struct call *c, void *dst, uint64_t va, size_t n);
+int call_copy_out(struct call *c, uint64_t va, const void *src, size_t n);
+/* A NUL-terminated string of less than @cap bytes: -EFAULT, -ENAMETOOLONG. */
+int call_copy_path(struct call *c, uint64_t va, char *path, size_t cap);
+
+/* The caller's process; -ESRCH, -EPERM, -ENOMEM. Found once a call. */
+int call_process(struct call *c, struct process **out);
+
+/* A duplicate of the client's descriptor, ours to close; -EBADF. */
+int call_get_fd(struct call *c, int fd);
+/*
+ * The virtual file behind the client's descriptor, with a reference, and, if @ours is
+ * not NULL, our duplicate of the descriptor, the caller's to close. NULL: not ours.
+ */
+struct vfile *call_get_vfile(struct call *c, int fd, int *ours);
+
+/*
+ * Give the client a duplicate of @fd, which is closed: before the client goes on, so that
+ * the last close of it is the client's and not ours. Its number there, or -errno.
+ */
+long call_install(struct call *c, int fd, bool cloexec);
+
+/* One table for all system calls that are notified. */
+enum call_when {
+	CALL_ALWAYS,
+	CALL_IOCTL_TYPE,    /* of the types and numbers that filter.c names */
+	CALL_MARKED_OFFSET, /* argument @arg is an offset of a region */
+};
+
+struct call_entry {
+	int nr;
+	enum call_when when;
+	unsigned arg;
+	long (*serve)(struct call *c);
+};
+
+extern const struct call_entry call_table[];
+extern const size_t call_table_entries;
+
+/* The servers. calls_file.c */
+long serve_ioctl(struct call *c);
+long serve_mmap(struct call *c);
+long serve_pread(struct call *c);
+long serve_pwrite(struct call *c);
+long serve_preadv(struct call *c);
+long serve_pwritev(struct call *c);
+long serve_exec(struct call *c);
+/* calls_path.c */
+long serve_open(struct call *c);
+long serve_creat(struct call *c);
+long serve_openat(struct call *c);
+long serve_openat2(struct call *c);
+long serve_stat(struct call *c);
+long serve_lstat(struct call *c);
+long serve_fstat(struct call *c);
+long serve_newfstatat(struct call *c);
+long serve_statx(struct call *c);
+long serve_access(struct call *c);
+long serve_faccessat(struct call *c);
+long serve_readlink(struct call *c);
+long serve_readlinkat(struct call *c);
+long serve_xattr(struct call *c);
+
+#endif

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * System calls on a descriptor that may be a placeholder: ioctl, and reads, writes and
+ * mappings at the offsets of regions.
+ *
+ * Before each, what clients have closed meanwhile is released (files_reap), so that a
+ * program which closes a device and opens it again finds it free, as in Linux.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "core/port.h"
+#include "host/call.h"
+#include "host/host.h"
+#include "host/log.h"
+#include "host/process.h"
+#include "machine/files.h"
+#include "machine/machine.h"
+
+/* ---- ioctl -------------------------------------------------------------------- */
+
+/*
+ * The one call of KVM's that concerns us: telling its VFIO pseudo-device of a file.
+ * The real KVM refuses ours, being no VFIO files of its own kernel; nothing that it
+ * would do for them (coherency, the group's KVM pointer) has a meaning here.
+ */
+#define KVM_SET_DEVICE_ATTR_NR 0x4018aee1u
+#define KVM_DEV_VFIO_FILE      1
+#define KVM_DEV_VFIO_FILE_ADD  1
+#define KVM_DEV_VFIO_FILE_DEL  2
+
+struct kvm_device_attr_abi {
+	uint32_t flags, group;
+	uint64_t attr, addr;
+};
+
+static bool is_kvm_vfio(struct call *c, int fd)
+{
+	char path[64], link[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)c->tid, fd);
+	n = readlink(path, link, sizeof(link) - 1);
+	link[n < 0 ? 0 : n] = '\0';
+	return call_alive(c) && !strcmp(link, "anon_inode:kvm-vfio");
+}
+
+static long serve_kvm_attr(struct call *c)
+{
+	struct kvm_device_attr_abi attr;
+	struct vfile *f;
+	int32_t fd;
+
+	if (!is_kvm_vfio(c, (int)c->args[0]) ||
+	    call_copy_in(c, &attr, c->args[2], sizeof(attr)) || attr.flags ||
+	    attr.group != KVM_DEV_VFIO_FILE ||
+	    (attr.attr != KVM_DEV_VFIO_FILE_ADD && attr.attr != KVM_DEV_VFIO_FILE_DEL) ||
+	    call_copy_in(c, &fd, attr.addr, sizeof(fd)))
+		return CALL_PROCEED;
+	f = call_get_vfile(c, fd, NULL);
+	if (!f)
+		return CALL_PROCEED;
+	vfile_put(f);
+	return 0;
+}
+
+long serve_ioctl(struct call *c)
+{
+	uint32_t cmd = (uint32_t)c->args[1];
+	struct vfile *f;
+	long r;
+
+	files_reap(c->host->machine->files);
+	if (cmd == KVM_SET_DEVICE_ATTR_NR)
+		return serve_kvm_attr(c);
+	f = call_get_vfile(c, (int)c->args[0], NULL);
+	if (!f)
+		return CALL_PROCEED;
+	r = f->ops->ioctl ? f->ops->ioctl(f, &c->client, cmd, c->args[2]) : -ENOTTY;
+	vfile_put(f);
+	return r;
+}
+
+/* ---- mmap --------------------------------------------------------------------- */
+
+long serve_mmap(struct call *c)
+{
+	uint64_t length = c->args[1], offset = c->args[5];
+	int prot = (int)c->args[2], flags = (int)c->args[3];
+	struct vfile *f;
+	long r;
+
+	files_reap(c->host->machine->files);
+	if ((flags & MAP_ANONYMOUS) || !length || (offset & (PORT_PAGE_SIZE - 1)))
+		return CALL_PROCEED;
+	f = call_get_vfile(c, (int)c->args[4], NULL);
+	if (!f)
+		return CALL_PROCEED;
+	r = f->ops->mmap ? f->ops->mmap(f, offset, length, prot, flags) : -EINVAL;
+	vfile_put(f);
+	log_call(c, r, "mmap(%llu, %#x, %#x, %d, %#llx)", (unsigned long long)length,
+		 (unsigned)prot, (unsigned)flags, (int)c->args[4],
+		 (unsigned long long)offset);
+	/* Allowed: the client maps its placeholder natively. */
+	return r ? r : CALL_PROCEED;
+}
+
+/* ---- pread and pwrite --------------------------------------------------------- */
+
+/* Linux's limit of one transfer, so that the result fits an int. */
+#define MAX_TRANSFER ((size_t)INT_MAX & ~(size_t)4095)
+
+enum transfer {
+	READ,
+	WRITE,
+};
+
+static ssize_t transfer(struct vfile *f, struct call *c, enum transfer dir, uint64_t va,
+			uint64_t n, uint64_t offset)
+{
+	if (n > MAX_TRANSFER)
+		n = MAX_TRANSFER;
+	if (dir == READ)
+		return f->ops->pread ? f->ops->pread(f, &c->client, va, n, offset)
+				     : -EINVAL;
+	return f->ops->pwrite ? f->ops->pwrite(f, &c->client, va, n, offset) : -EINVAL;
+}
+
+/* Is the descriptor open for this? The kernel would have looked. */
+static bool may_transfer(int fd, enum transfer dir)
+{
+	int flags = fcntl(fd, F_GETFL);
+	int mode = flags & O_ACCMODE;
+
+	return flags >= 0 && !(flags & O_PATH) &&
+	       (mode == O_RDWR || mode == (dir == READ ? O_RDONLY : O_WRONLY));
+}
+
+/* The virtual file for a transfer: 0, CALL_PROCEED or -EBADF. */
+static long file_for(struct call *c, enum transfer dir, struct vfile **out)
+{
+	bool allowed;
+	int fd;
+
+	files_reap(c->host->machine->files);
+	*out = call_get_vfile(c, (int)c->args[0], &fd);
+	if (!*out)
+		return CALL_PROCEED;
+	allowed = may_transfer(fd, dir);
+	close(fd);
+	if (allowed)
+		return 0;
+	vfile_put(*out);
+	return -EBADF;
+}
+
+static long serve_transfer(struct call *c, enum transfer dir)
+{
+	struct vfile *f;
+	long r = file_for(c, dir, &f);
+
+	if (r)
+		return r;
+	r = transfer(f, c, dir, c->args[1], c->args[2], c->args[3]);
+	vfile_put(f);
+	log_call(c, r, "%s(%d, %llu, %#llx)", dir == READ ? "pread64" : "pwrite64",
+		 (int)c->args[0], (unsigned long long)c->args[2],
+		 (unsigned long long)c->args[3]);
+	return r;
+}
+
+long serve_pread(struct call *c)
+{
+	return serve_transfer(c, READ);
+}
+
+long serve_pwrite(struct call *c)
+{
+	return serve_transfer(c, WRITE);
+}
+
+/* Piece by piece, until one falls short. */
+static long transfer_vector(struct call *c, struct vfile *f, enum transfer dir,
+			    const struct iovec *iov, int n)
+{
+	uint64_t offset = c->args[3];
+	long total = 0;
+
+	for (int i = 0; i < n; i++) {
+		uint64_t want = iov[i].iov_len;
+		ssize_t done;
+
+		if (!want)
+			continue;
+		if (want > MAX_TRANSFER - (size_t)total)
+			want = MAX_TRANSFER - (size_t)total;
+		done = transfer(f, c, dir, (uint64_t)(uintptr_t)iov[i].iov_base, want,
+				offset);
+		if (done < 0)
+			return total ? total : done;
+		total += done;
+		offset += (uint64_t)done;
+		if ((uint64_t)done < iov[i].iov_len)
+			break;
+	}
+	return total;
+}
+
+static long check_vector(const struct iovec *iov, int n)
+{
+	for (int i = 0; i < n; i++)
+		if ((ssize_t)iov[i].iov_len < 0)
+			return -EINVAL;
+	return 0;
+}
+
+static long serve_vector(struct call *c, enum transfer dir)
+{
+	bool has_flags = c->nr == SYS_preadv2 || c->nr == SYS_pwritev2;
+	struct iovec iov[IOV_MAX];
+	int n = (int)c->args[2];
+	struct vfile *f;
+	long r = file_for(c, dir, &f);
+
+	if (r)
+		return r;
+	if (has_flags && (int)c->args[5])
+		r = -EOPNOTSUPP;
+	else if (c->args[2] > IOV_MAX)
+		r = -EINVAL;
+	else
+		r = call_copy_in(c, iov, c->args[1], (size_t)n * sizeof(*iov));
+	if (!r)
+		r = check_vector(iov, n);
+	if (!r)
+		r = transfer_vector(c, f, dir, iov, n);
+	vfile_put(f);
+	log_call(c, r, "%s(%d, %d pieces, %#llx)", dir == READ ? "preadv" : "pwritev",
+		 (int)c->args[0], n, (unsigned long long)c->args[3]);
+	return r;
+}
+
+long serve_preadv(struct call *c)
+{
+	return serve_vector(c, READ);
+}
+
+long serve_pwritev(struct call *c)
+{
+	return serve_vector(c, WRITE);
+}
+
+/* ---- exec --------------------------------------------------------------------- */
+
+long serve_exec(struct call *c)
+{
+	process_execs(c->host->processes, c->tid);
+	return CALL_PROCEED;
+}

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * System calls that name a file. What leads to the machine's part of /dev and /sys is
+ * answered here; everything else, and every argument we cannot read, is left to the
+ * kernel, which then also gives the right error.
+ *
+ * Relative paths count from where /proc says the thread's working directory, or the
+ * descriptor, is. A name of one of the client's own descriptors (/proc/self/fd/N) that
+ * is a placeholder stands for the virtual file.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "host/call.h"
+#include "host/host.h"
+#include "host/log.h"
+#include "host/process.h"
+#include "host/view.h"
+#include "machine/files.h"
+#include "machine/machine.h"
+
+enum target_kind {
+	TARGET_HOST,
+	TARGET_NODE,
+	TARGET_FD,    /* through /proc: the client's own descriptor @fd */
+	TARGET_EMPTY, /* the empty path */
+};
+
+struct target {
+	enum target_kind kind;
+	const struct view_node *node;
+	int fd;
+	char path[PATH_MAX];
+};
+
+/* ---- where a path leads -------------------------------------------------------- */
+
+/* The directory that relative paths count from, as a virtual or host path. */
+static bool base_path(struct call *c, int dirfd, char *buf, size_t cap, const char **base)
+{
+	char link[64];
+	ssize_t n;
+
+	if (dirfd == AT_FDCWD)
+		snprintf(link, sizeof(link), "/proc/%d/cwd", (int)c->tid);
+	else
+		snprintf(link, sizeof(link), "/proc/%d/fd/%d", (int)c->tid, dirfd);
+	n = readlink(link, buf, cap - 1);
+	if (n <= 0 || !call_alive(c))
+		return false;
+	buf[n] = '\0';
+	*base = view_path_of(c->host->view, buf);
+	if (!*base)
+		*base = buf;
+	return (*base)[0] == '/';
+}
+
+static bool is_own_id(struct call *c, long id)
+{
+	struct process *p;
+
+	return id == c->tid || (!call_process(c, &p) && id == process_id(p));
+}
+
+/* "/proc/self/fd/3" and its like: which descriptor? -1: the path is something else. */
+static int fd_of_path(struct call *c, const char *path)
+{
+	static const char *const fixed[] = {"/proc/self/fd/", "/proc/thread-self/fd/",
+					    "/dev/fd/"};
+	const char *digits = NULL;
+	char *end;
+	long n;
+
+	if (strncmp(path, "/proc/", 6) && strncmp(path, "/dev/fd/", 8))
+		return -1;
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+		if (!strncmp(path, fixed[i], strlen(fixed[i])))
+			digits = path + strlen(fixed[i]);
+	if (!digits) {
+		n = strtol(path + 6, &end, 10);
+		if (n <= 0 || strncmp(end, "/fd/", 4) || !is_own_id(c, n))
+			return -1;
+		digits = end + 4;
+	}
+	if (*digits < '0' || *digits > '9')
+		return -1;
+	n = strtol(digits, &end, 10);
+	return *end || n > INT_MAX ? -1 : (int)n;
+}
+
+static int find_target(struct call *c, int dirfd, uint64_t va, bool follow,
+		       struct target *t)
+{
+	char buf[PATH_MAX + 64];
+	const char *base = "/";
+	int err;
+
+	t->kind = TARGET_HOST;
+	if (call_copy_path(c, va, t->path, sizeof(t->path)))
+		return 0;
+	if (!t->path[0]) {
+		t->kind = TARGET_EMPTY;
+		return 0;
+	}
+	if (t->path[0] != '/' && !base_path(c, dirfd, buf, sizeof(buf), &base))
+		return 0;
+	err = view_resolve(c->host->view, base, t->path, follow, &t->node);
+	if (err < 0)
+		return err;
+	if (!err) {
+		t->kind = TARGET_NODE;
+		return 0;
+	}
+	t->fd = fd_of_path(c, t->path);
+	if (t->fd >= 0)
+		t->kind = TARGET_FD;
+	return 0;
+}
+
+/* What /proc says of the client's descriptor, if that is in the store: a virtual path. */
+static const char *store_path(struct call *c, int fd, char *buf, size_t cap)
+{
+	char link[64];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/%d/fd/%d", (int)c->tid, fd);
+	n = readlink(link, buf, cap - 1);
+	if (n <= 0)
+		return NULL;
+	buf[n] = '\0';
+	return view_path_of(c->host->view, buf);
+}
+
+static const struct view_node *node_of_store(struct call *c, int fd)
+{
+	char buf[PATH_MAX + 64];
+	const char *path = store_path(c, fd, buf, sizeof(buf));
+	const struct view_node *n;
+
+	return path && !view_resolve(c->host->view, "/", path, false, &n) ? n : NULL;
+}
+
+/* ---- open ---------------------------------------------------------------------- */
+
+static long install(struct call *c, int fd, int flags)
+{
+	return fd < 0 ? fd : call_install(c, fd, flags & O_CLOEXEC);
+}
+
+static long open_device(struct call *c, const char *path, int flags)
+{
+	struct vfile *f;
+	int err, fd;
+
+	if (flags & O_DIRECTORY)
+		return -ENOTDIR;
+	err = machine_open_node(c->host->machine, path, &f);
+	if (err)
+		return err;
+	fd = files_open(c->host->machine->files, f, flags);
+	vfile_put(f);
+	return install(c, fd, flags);
+}
+
+static long open_node(struct call *c, const struct view_node *n, int flags)
+{
+	if (!(flags & O_PATH) && (flags & O_CREAT)) {
+		if (flags & O_EXCL)
+			return -EEXIST;
+		if (n->kind == VIEW_DIR)
+			return -EISDIR;
+	}
+	if (n->kind == VIEW_DEVICE && !(flags & O_PATH))
+		return open_device(c, n->path, flags);
+	if (n->kind == VIEW_LINK)
+		return -ELOOP;
+	/* sysfs files ignore truncation, and nothing is created in sysfs. */
+	if ((flags & O_TMPFILE) == O_TMPFILE)
+		return -EOPNOTSUPP;
+	/* The kernel installs no O_PATH descriptor; one for reading does as well. */
+	if (flags & O_PATH)
+		flags &= O_CLOEXEC | O_DIRECTORY;
+	flags &= ~(O_CREAT | O_EXCL | O_TRUNC);
+	return install(c, view_open(c->host->view, n, flags), flags);
+}
+
+/* A new open of the device behind one of the client's descriptors. */
+static long reopen(struct call *c, int fd, int flags)
+{
+	struct vfile *f = call_get_vfile(c, fd, NULL);
+	const struct view_node *n;
+
+	if (f) {
+		n = f->rdev ? view_device(c->host->view, f->rdev) : NULL;
+		vfile_put(f);
+		/* What is no device node cannot be opened by name: a dma-buf. */
+		return n ? open_node(c, n, flags) : -ENXIO;
+	}
+	n = node_of_store(c, fd);
+	return n && n->kind == VIEW_DEVICE ? open_node(c, n, flags) : CALL_PROCEED;
+}
+
+static long do_open(struct call *c, int dirfd, uint64_t path, int flags)
+{
+	bool follow = !(flags & O_NOFOLLOW) &&
+		      (flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL);
+	struct target t;
+	long r = find_target(c, dirfd, path, follow, &t);
+
+	if (!r && t.kind == TARGET_NODE)
+		r = open_node(c, t.node, flags);
+	else if (!r && t.kind == TARGET_FD && follow)
+		r = reopen(c, t.fd, flags);
+	else if (!r)
+		return CALL_PROCEED;
+	if (r != CALL_PROCEED)
+		log_call(c, r, "open(\"%s\", %#x)", t.path, (unsigned)flags);
+	return r;
+}
+
+long serve_open(struct call *c)
+{
+	return do_open(c, AT_FDCWD, c->args[0], (int)c->args[1]);
+}
+
+long serve_creat(struct call *c)
+{
+	return do_open(c, AT_FDCWD, c->args[0], O_CREAT | O_WRONLY | O_TRUNC);
+}
+
+long serve_openat(struct call *c)
+{
+	return do_open(c, (int)c->args[0], c->args[1], (int)c->args[2]);
+}
+
+long serve_openat2(struct call *c)
+{
+	struct open_how how;
+
+	/* A later kernel's larger struct has nothing that matters here. */
+	if (c->args[3] < sizeof(how) || call_copy_in(c, &how, c->args[2], sizeof(how)))
+		return CALL_PROCEED;
+	/* Confined lookups: in the store they are right; elsewhere none of ours. */
+	if (how.resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT))
+		return CALL_PROCEED;
+	return do_open(c, (int)c->args[0], c->args[1], (int)how.flags);
+}
+
+/* ---- stat ---------------------------------------------------------------------- */
+
+static long stat_node(struct call *c, const struct view_node *n, uint64_t out)
+{
+	struct stat st;
+	int err = view_stat(c->host->view, n, &st);
+
+	return err ? err : call_copy_out(c, out, &st, sizeof(st));
+}
+
+static long statx_node(struct call *c, const struct view_node *n, unsigned mask,
+		       uint64_t out)
+{
+	struct statx stx;
+	int err = view_statx(c->host->view, n, mask, &stx);
+
+	return err ? err : call_copy_out(c, out, &stx, sizeof(stx));
+}
+
+/* The device node whose open the client's descriptor is, or NULL. */
+static const struct view_node *node_of_fd(struct call *c, int fd)
+{
+	struct vfile *f = call_get_vfile(c, fd, NULL);
+	const struct view_node *n;
+
+	if (!f)
+		return NULL;
+	n = f->rdev ? view_device(c->host->view, f->rdev) : NULL;
+	vfile_put(f);
+	return n;
+}
+
+static long stat_fd(struct call *c, int fd, uint64_t out)
+{
+	const struct view_node *n = node_of_fd(c, fd);
+
+	return n ? stat_node(c, n, out) : CALL_PROCEED;
+}
+
+/* The node that a stat-like call is about: 0, CALL_PROCEED or -errno. */
+static long find_node(struct call *c, int dirfd, uint64_t path, int at_flags,
+		      const struct view_node **out)
+{
+	bool follow = !(at_flags & AT_SYMLINK_NOFOLLOW);
+	struct target t;
+	int err;
+
+	*out = NULL;
+	if ((at_flags & AT_EMPTY_PATH) && !path) {
+		t.kind = TARGET_EMPTY;
+	} else {
+		err = find_target(c, dirfd, path, follow, &t);
+		if (err)
+			return err;
+	}
+	if (t.kind == TARGET_NODE)
+		*out = t.node;
+	else if (t.kind == TARGET_FD && follow)
+		*out = node_of_fd(c, t.fd);
+	else if (t.kind == TARGET_EMPTY && (at_flags & AT_EMPTY_PATH))
+		*out = node_of_fd(c, dirfd);
+	return *out ? 0 : CALL_PROCEED;
+}
+
+static long do_stat(struct call *c, int dirfd, uint64_t path, int at_flags, uint64_t out)
+{
+	const struct view_node *n;
+	long r = find_node(c, dirfd, path, at_flags, &n);
+
+	return r ? r : stat_node(c, n, out);
+}
+
+long serve_stat(struct call *c)
+{
+	return do_stat(c, AT_FDCWD, c->args[0], 0, c->args[1]);
+}
+
+long serve_lstat(struct call *c)
+{
+	return do_stat(c, AT_FDCWD, c->args[0], AT_SYMLINK_NOFOLLOW, c->args[1]);
+}
+
+long serve_fstat(struct call *c)
+{
+	return stat_fd(c, (int)c->args[0], c->args[1]);
+}
+
+long serve_newfstatat(struct call *c)
+{
+	return do_stat(c, (int)c->args[0], c->args[1], (int)c->args[3], c->args[2]);
+}
+
+long serve_statx(struct call *c)
+{
+	const struct view_node *n;
+	long r = find_node(c, (int)c->args[0], c->args[1], (int)c->args[2], &n);
+
+	return r ? r : statx_node(c, n, (unsigned)c->args[3], c->args[4]);
+}
+
+/* ---- access, readlink, extended attributes ------------------------------------- */
+
+static long do_access(struct call *c, int dirfd, uint64_t path, int mode, int at_flags)
+{
+	const struct view_node *n;
+	long r = find_node(c, dirfd, path, at_flags, &n);
+
+	return r ? r : view_access(c->host->view, n, mode);
+}
+
+long serve_access(struct call *c)
+{
+	return do_access(c, AT_FDCWD, c->args[0], (int)c->args[1], 0);
+}
+
+long serve_faccessat(struct call *c)
+{
+	int at_flags = c->nr == SYS_faccessat2 ? (int)c->args[3] : 0;
+
+	return do_access(c, (int)c->args[0], c->args[1], (int)c->args[2], at_flags);
+}
+
+static long answer_link(struct call *c, const char *text, uint64_t out, int size)
+{
+	size_t n = strlen(text);
+	int err;
+
+	if (size <= 0)
+		return -EINVAL;
+	n = n < (size_t)size ? n : (size_t)size;
+	err = call_copy_out(c, out, text, n);
+	return err ? err : (long)n;
+}
+
+/* What /proc/self/fd/N says of a placeholder, or of a file of the store. */
+static long readlink_fd(struct call *c, int fd, uint64_t out, int size)
+{
+	struct vfile *f = call_get_vfile(c, fd, NULL);
+	const struct view_node *node;
+	char buf[PATH_MAX + 64];
+	const char *path;
+
+	if (f) {
+		long r;
+
+		node = f->rdev ? view_device(c->host->view, f->rdev) : NULL;
+		snprintf(buf, sizeof(buf), "/%s:", f->ops->name);
+		r = answer_link(c, node ? node->path : buf, out, size);
+		vfile_put(f);
+		return r;
+	}
+	path = store_path(c, fd, buf, sizeof(buf));
+	return path ? answer_link(c, path, out, size) : CALL_PROCEED;
+}
+
+static long do_readlink(struct call *c, int dirfd, uint64_t path, uint64_t out, int size)
+{
+	struct target t;
+	int err = find_target(c, dirfd, path, false, &t);
+
+	if (err)
+		return err;
+	if (t.kind == TARGET_FD)
+		return readlink_fd(c, t.fd, out, size);
+	if (t.kind != TARGET_NODE)
+		return CALL_PROCEED;
+	if (t.node->kind != VIEW_LINK)
+		return -EINVAL;
+	return answer_link(c, t.node->target, out, size);
+}
+
+long serve_readlink(struct call *c)
+{
+	return do_readlink(c, AT_FDCWD, c->args[0], c->args[1], (int)c->args[2]);
+}
+
+long serve_readlinkat(struct call *c)
+{
+	return do_readlink(c, (int)c->args[0], c->args[1], c->args[2], (int)c->args[3]);
+}
+
+/* None of ours has extended attributes. */
+long serve_xattr(struct call *c)
+{
+	bool nofollow = c->nr == SYS_lgetxattr || c->nr == SYS_llistxattr;
+	const struct view_node *n;
+	long r = find_node(c, AT_FDCWD, c->args[0], nofollow ? AT_SYMLINK_NOFOLLOW : 0,
+			   &n);
+
+	if (r)
+		return r;
+	return c->nr == SYS_listxattr || c->nr == SYS_llistxattr ? 0 : -EOPNOTSUPP;
+}

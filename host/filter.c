@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See filter.h.
+ *
+ * libseccomp compiles the rules; it is loaded by launch.c with flags that bookworm's
+ * libseccomp does not know, so the program is taken out of it by way of a memory file.
+ */
+#include "host/filter.h"
+
+#include <errno.h>
+#include <seccomp.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "host/call.h"
+#include "uapi/vfile.h"
+
+/* ioctl numbers carry a type in bits 8 to 15. */
+#define IOCTL_TYPE(c)   ((uint64_t)(c) << 8)
+#define IOCTL_TYPE_MASK ((uint64_t)0xff00)
+/* KVM_SET_DEVICE_ATTR, whole (calls_file.c). */
+#define KVM_SET_DEVICE_ATTR_CMD ((uint64_t)0x4018aee1)
+#define IOCTL_CMD_MASK          ((uint64_t)0xffffffff)
+
+static int add_ioctls(scmp_filter_ctx ctx, const struct call_entry *e)
+{
+	static const struct {
+		uint64_t mask, value;
+	} wanted[] = {
+		{IOCTL_TYPE_MASK, IOCTL_TYPE(';')}, /* iommufd and VFIO */
+		{IOCTL_TYPE_MASK, IOCTL_TYPE('b')}, /* dma-buf */
+		{IOCTL_CMD_MASK, KVM_SET_DEVICE_ATTR_CMD},
+	};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, e->nr, 1,
+				       SCMP_CMP(e->arg, SCMP_CMP_MASKED_EQ,
+						wanted[i].mask, wanted[i].value));
+	return err;
+}
+
+/* Offsets with the mark are positive, so -1 and its like stay native. */
+static int add_marked(scmp_filter_ctx ctx, const struct call_entry *e)
+{
+	return seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, e->nr, 1,
+				SCMP_CMP(e->arg, SCMP_CMP_MASKED_EQ,
+					 VFILE_MARK | VFILE_MARK << 1, VFILE_MARK));
+}
+
+static int add_entry(scmp_filter_ctx ctx, const struct call_entry *e)
+{
+	switch (e->when) {
+	case CALL_IOCTL_TYPE:
+		return add_ioctls(ctx, e);
+	case CALL_MARKED_OFFSET:
+		return add_marked(ctx, e);
+	case CALL_ALWAYS:
+		break;
+	}
+	return seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, e->nr, 0);
+}
+
+static int export_program(scmp_filter_ctx ctx, struct sock_fprog *prog)
+{
+	int fd = memfd_create("filter", MFD_CLOEXEC);
+	struct stat st;
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = seccomp_export_bpf(ctx, fd);
+	if (!err && fstat(fd, &st))
+		err = -errno;
+	if (err)
+		goto out;
+	prog->len = (unsigned short)((size_t)st.st_size / sizeof(*prog->filter));
+	prog->filter = malloc((size_t)st.st_size);
+	if (!prog->filter)
+		err = -ENOMEM;
+	else if (pread(fd, prog->filter, (size_t)st.st_size, 0) != st.st_size) {
+		free(prog->filter);
+		err = -EIO;
+	}
+out:
+	close(fd);
+	return err;
+}
+
+int filter_create(struct sock_fprog *prog)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+	int err;
+
+	if (!ctx)
+		return -ENOMEM;
+	err = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW);
+	for (size_t i = 0; !err && i < call_table_entries; i++)
+		err = add_entry(ctx, &call_table[i]);
+	if (!err)
+		err = export_program(ctx, prog);
+	seccomp_release(ctx);
+	return err;
+}

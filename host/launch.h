@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Starting the client: fork, filter, hand over the listener, exec.
+ *
+ * The client is in our process group and session, with the signal mask, limits and
+ * descriptors that we were started with. It gets PR_SET_NO_NEW_PRIVS only where a filter
+ * cannot be installed without it, that is for ordinary users: their setuid programs then
+ * run without privileges. Root's keep working.
+ */
+#ifndef HOST_LAUNCH_H
+#define HOST_LAUNCH_H
+
+#include <linux/filter.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+/* What the command was started with, saved before it changes anything. */
+struct inheritance {
+	sigset_t mask;
+	struct rlimit nofile;
+	int *fds; /* descriptors from 3 up, the client's business only */
+	size_t nr_fds;
+};
+
+int inheritance_save(struct inheritance *in);
+/* In the parent, when the client has its own: drop what is none of our business. */
+void inheritance_release(struct inheritance *in);
+
+struct launched {
+	pid_t pid;
+	int listener;
+	int report; /* becomes readable when the exec has succeeded or failed */
+};
+
+/*
+ * @argv ends with NULL. 0, or -errno with *@what set to the step that failed. The exec
+ * itself is still to come, since it needs its calls served: see launch_result().
+ */
+int launch(char *const argv[], const struct sock_fprog *filter,
+	   const struct inheritance *in, struct launched *out, const char **what);
+
+/* Why the exec failed, positive errno; 0: it has succeeded. Waits for either. */
+int launch_result(struct launched *l);
+
+#endif

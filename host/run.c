@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See run.h.
+ *
+ * The main thread starts everything, then waits for what happens: a signal, the end of a
+ * process, a descriptor closed, and at last the listener's hang-up, which says that no
+ * process has the filter any more. So a client that has put itself into the background
+ * is served until it ends; the command then answers with the status of the process that
+ * it had started.
+ *
+ * Signals. The client is in our process group, so what the terminal sends (si_code
+ * SI_KERNEL) reaches it without us; other signals are passed on to the client's first
+ * process. Stopping and continuing are left to their default action, which does the same
+ * to us as to the client: job control works as if we were not there.
+ *
+ * We are the reaper of the client's orphans: their descent from us is what Yama lets us
+ * look into them by.
+ */
+#include "host/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/port.h"
+#include "host/filter.h"
+#include "host/host.h"
+#include "host/launch.h"
+#include "host/log.h"
+#include "host/notify.h"
+#include "host/process.h"
+#include "host/view.h"
+#include "machine/files.h"
+#include "machine/machine.h"
+
+/* A machine description is a page or two; more is a mistake. */
+#define MAX_MACHINE_FILE (1 << 20)
+/* While a close is under way in a client, look again after this long. */
+#define PENDING_MS    5
+#define CLOSING_TRIES 50
+/* Set for tests: says what is left at the end, and fails if anything is. */
+#define CHECK_VARIABLE "UIOMMUFD_CHECK"
+
+struct session {
+	struct host host;
+	struct log *log;
+	struct notify *notify;
+	struct inheritance inherited;
+	struct sock_fprog filter;
+	struct launched client;
+	int signals;
+	bool ended; /* the first process; its status: */
+	int status;
+};
+
+void complain(const char *format, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	dprintf(STDERR_FILENO, "uiommufd: %s\n", text);
+}
+
+/* ---- starting ----------------------------------------------------------------- */
+
+static int block_signals(struct session *s)
+{
+	static const int left[] = {SIGSEGV, SIGBUS, SIGFPE,  SIGILL,  SIGTRAP, SIGABRT,
+				   SIGSYS,  SIGURG, SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT};
+	sigset_t set;
+
+	sigfillset(&set);
+	for (size_t i = 0; i < ARRAY_LEN(left); i++)
+		sigdelset(&set, left[i]);
+	pthread_sigmask(SIG_SETMASK, &set, NULL);
+	s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return s->signals < 0 ? -errno : 0;
+}
+
+static int read_file(const char *path, char **out)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t have = 0;
+	char *text;
+	ssize_t n;
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	text = malloc(MAX_MACHINE_FILE + 1);
+	if (!text) {
+		close(fd);
+		return -ENOMEM;
+	}
+	while ((n = read(fd, text + have, MAX_MACHINE_FILE - have)) > 0)
+		have += (size_t)n;
+	err = n < 0 ? -errno : have == MAX_MACHINE_FILE ? -EFBIG : 0;
+	close(fd);
+	if (err) {
+		free(text);
+		return err;
+	}
+	text[have] = '\0';
+	*out = text;
+	return 0;
+}
+
+static int make_machine(struct session *s, const struct run_options *o)
+{
+	struct uiommufd_config config = UIOMMUFD_CONFIG_INIT;
+	char error[512], *json = NULL;
+	int err;
+
+	if (o->machine_file) {
+		err = read_file(o->machine_file, &json);
+		if (err) {
+			complain("%s: %s", o->machine_file, strerror(-err));
+			return err;
+		}
+	}
+	config.json = json;
+	config.devices = o->devices;
+	config.extensions = o->extensions;
+	err = machine_create(&config, error, sizeof(error), &s->host.machine);
+	free(json);
+	if (err)
+		complain("%s", error);
+	else if (s->log)
+		s->host.machine->trace = log_trace(s->log);
+	return err;
+}
+
+static int make_host(struct session *s, const struct run_options *o)
+{
+	int err;
+
+	if (o->log) {
+		err = log_create(o->log_file, &s->log);
+		if (err) {
+			complain("%s: %s", o->log_file ? o->log_file : "standard error",
+				 strerror(-err));
+			return err;
+		}
+	}
+	err = make_machine(s, o);
+	if (err)
+		return err;
+	err = view_create(s->host.machine, &s->host.view);
+	if (err) {
+		complain("cannot make a private directory for /dev and /sys: %s",
+			 strerror(-err));
+		return err;
+	}
+	err = process_table_create(&s->host.processes);
+	if (!err)
+		err = filter_create(&s->filter);
+	if (err)
+		complain("%s", strerror(-err));
+	return err;
+}
+
+/* 0, or the exit status. */
+static int start_client(struct session *s, const struct run_options *o)
+{
+	const char *what;
+	int err;
+
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	err = launch(o->argv, &s->filter, &s->inherited, &s->client, &what);
+	if (err) {
+		complain("cannot %s: %s", what, strerror(-err));
+		return EXIT_OURS;
+	}
+	err = notify_create(&s->host, s->client.listener, &s->notify);
+	if (err) {
+		complain("cannot serve the program: %s", strerror(-err));
+		kill(s->client.pid, SIGKILL);
+		return EXIT_OURS;
+	}
+	inheritance_release(&s->inherited);
+	err = launch_result(&s->client);
+	if (err)
+		complain("%s: %s", o->argv[0], strerror(err));
+	return 0;
+}
+
+/* ---- serving ------------------------------------------------------------------ */
+
+static void reap_children(struct session *s)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid != s->client.pid || s->ended)
+			continue;
+		s->ended = true;
+		s->status = status;
+	}
+}
+
+static void take_signals(struct session *s)
+{
+	struct signalfd_siginfo si;
+
+	while (read(s->signals, &si, sizeof(si)) == sizeof(si)) {
+		if (si.ssi_signo == SIGCHLD) {
+			reap_children(s);
+			continue;
+		}
+		if (si.ssi_signo == SIGPIPE || si.ssi_code == SI_KERNEL || s->ended)
+			continue;
+		kill(s->client.pid, (int)si.ssi_signo);
+	}
+}
+
+static void serve(struct session *s)
+{
+	struct files *files = s->host.machine->files;
+	struct pollfd p[] = {
+		{.fd = s->client.listener},
+		{.fd = s->signals, .events = POLLIN},
+		{.fd = process_table_fd(s->host.processes), .events = POLLIN},
+		{.fd = files_event_fd(files), .events = POLLIN},
+	};
+	bool pending = false;
+
+	while (!(p[0].revents & (POLLHUP | POLLERR))) {
+		int n = poll(p, ARRAY_LEN(p), pending ? PENDING_MS : -1);
+
+		if (n < 0)
+			continue;
+		if (p[1].revents)
+			take_signals(s);
+		if (p[2].revents)
+			process_table_event(s->host.processes);
+		if (p[3].revents || pending)
+			pending = files_reap(files);
+	}
+	/* Linux from 6.11 on hangs up when the last process begins to exit. */
+	if (!s->ended)
+		waitpid(s->client.pid, &s->status, 0);
+}
+
+/* ---- ending ------------------------------------------------------------------- */
+
+/* What the last processes held may take the kernel a moment to close. */
+static void let_go(struct files *files)
+{
+	for (int i = 0; i < CLOSING_TRIES; i++) {
+		bool pending = files_reap(files);
+
+		if (!pending || !files_count(files))
+			return;
+		usleep(PENDING_MS * 1000);
+	}
+}
+
+/* Everything that clients held is let go; answers how much was left after that. */
+static int finish(struct session *s)
+{
+	int left = 0;
+
+	notify_destroy(s->notify);
+	if (s->host.machine)
+		let_go(s->host.machine->files);
+	process_table_destroy(s->host.processes);
+	left = machine_destroy(s->host.machine);
+	view_destroy(s->host.view);
+	log_destroy(s->log);
+	free(s->filter.filter);
+	if (s->signals >= 0)
+		close(s->signals);
+	return left;
+}
+
+/* End as the client's first process did. */
+static int end_like(int status)
+{
+	static const struct rlimit no_core;
+	sigset_t set;
+	int sig;
+
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	sig = WTERMSIG(status);
+	setrlimit(RLIMIT_CORE, &no_core);
+	signal(sig, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	raise(sig);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	return 128 + sig;
+}
+
+int run(const struct run_options *o)
+{
+	struct session s = {.signals = -1};
+	int err, left, status = 0;
+
+	err = inheritance_save(&s.inherited);
+	if (!err)
+		err = block_signals(&s);
+	if (err) {
+		complain("%s", strerror(-err));
+		return EXIT_OURS;
+	}
+	if (make_host(&s, o))
+		status = EXIT_OURS;
+	else
+		status = start_client(&s, o);
+	if (!status)
+		serve(&s);
+	left = finish(&s);
+	if (!status && getenv(CHECK_VARIABLE)) {
+		complain("%d open files left", left);
+		if (left)
+			return EXIT_OURS;
+	}
+	return status ? status : end_like(s.status);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The context: one open of /dev/iommu, its virtual file and its end.
+ *
+ * The context is the virtual file and lives as long: a call at work and each bound
+ * device hold a reference, so at the end there are neither, and whatever objects the
+ * client left behind can be destroyed without any care for concurrency.
+ */
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/sysmacros.h>
+
+#include "iommufd/private.h"
+
+static long ctx_ioctl(struct vfile *f, struct client *c, uint32_t cmd, uint64_t arg)
+{
+	return uapi_dispatch(&iommufd_table, f, c, cmd, arg);
+}
+
+/* Nothing of an iommufd can be mapped as long as no vIOMMU offers a queue's page. */
+static int ctx_mmap(struct vfile *f, uint64_t offset, uint64_t length, int prot,
+		    int flags)
+{
+	if (!(flags & MAP_SHARED))
+		return -EINVAL;
+	return prot & PROT_EXEC ? -EPERM : -ENXIO;
+}
+
+static void ctx_release(struct vfile *f)
+{
+	struct iommufd_ctx *ctx = container_of(f, struct iommufd_ctx, file);
+
+	objects_finish(ctx);
+	PORT_BUG_ON(!list_empty(&ctx->groups));
+	pthread_cond_destroy(&ctx->idle);
+	pthread_mutex_destroy(&ctx->lock);
+	port_free(ctx);
+}
+
+static const struct vfile_ops ctx_ops = {
+	.name = "iommu",
+	.ioctl = ctx_ioctl,
+	.mmap = ctx_mmap,
+	.release = ctx_release,
+};
+
+int iommufd_open(struct machine *m, struct vfile **out)
+{
+	struct iommufd_ctx *ctx = port_alloc(sizeof(*ctx));
+
+	if (!ctx)
+		return -ENOMEM;
+	vfile_init(&ctx->file, &ctx_ops, -1, 0);
+	ctx->file.rdev = makedev(MACHINE_IOMMU_MAJOR, MACHINE_IOMMU_MINOR);
+	ctx->machine = m;
+	pthread_mutex_init(&ctx->lock, NULL);
+	pthread_cond_init(&ctx->idle, NULL);
+	objects_init(ctx);
+	list_init(&ctx->groups);
+	*out = &ctx->file;
+	return 0;
+}
+
+struct iommufd_ctx *iommufd_ctx_of(struct vfile *f)
+{
+	return f->ops == &ctx_ops ? container_of(f, struct iommufd_ctx, file) : NULL;
+}

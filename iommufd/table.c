@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of iommufd's ioctls, in the order of their numbers. The minimum size is that
+ * of the first kernel that had the call; the size, what Linux 7.3 knows.
+ */
+#include "iommufd/private.h"
+#include "uapi/iommufd_fields.h"
+
+#define END_OF(type, member)                                                             \
+	(offsetof(struct type, member) + sizeof(((struct type *)NULL)->member))
+
+#define CALL(cmd_, type, last, handler_)                                                 \
+	{                                                                                \
+		.cmd = (cmd_), .name = #cmd_, .rule = UAPI_SIZED,                        \
+		.min_size = END_OF(type, last), .size = sizeof(struct type),             \
+		.handler = (handler_), .fields = type##_fields                           \
+	}
+
+/* Needs a device that works without an IOMMU, which there is none of. */
+static long noiommu_get_pa(struct uapi_call *call)
+{
+	return -EOPNOTSUPP;
+}
+
+static long destroy(struct uapi_call *call)
+{
+	struct iommu_destroy *cmd = (void *)call->data;
+
+	return object_destroy(call_ctx(call), cmd->id);
+}
+
+static const struct uapi_entry entries[] = {
+	CALL(IOMMU_DESTROY, iommu_destroy, id, destroy),
+	CALL(IOMMU_IOAS_ALLOC, iommu_ioas_alloc, out_ioas_id, iommufd_ioas_alloc),
+	CALL(IOMMU_IOAS_ALLOW_IOVAS, iommu_ioas_allow_iovas, allowed_iovas,
+	     iommufd_ioas_allow_iovas),
+	CALL(IOMMU_IOAS_COPY, iommu_ioas_copy, src_iova, iommufd_ioas_copy),
+	CALL(IOMMU_IOAS_IOVA_RANGES, iommu_ioas_iova_ranges, out_iova_alignment,
+	     iommufd_ioas_iova_ranges),
+	CALL(IOMMU_IOAS_MAP, iommu_ioas_map, iova, iommufd_ioas_map),
+	CALL(IOMMU_IOAS_UNMAP, iommu_ioas_unmap, length, iommufd_ioas_unmap),
+	CALL(IOMMU_OPTION, iommu_option, val64, iommufd_option),
+	CALL(IOMMU_VFIO_IOAS, iommu_vfio_ioas, __reserved, iommufd_vfio_ioas),
+	CALL(IOMMU_HWPT_ALLOC, iommu_hwpt_alloc, __reserved, iommufd_hwpt_alloc),
+	CALL(IOMMU_GET_HW_INFO, iommu_hw_info, __reserved, iommufd_get_hw_info),
+	CALL(IOMMU_HWPT_SET_DIRTY_TRACKING, iommu_hwpt_set_dirty_tracking, __reserved,
+	     iommufd_hwpt_set_dirty_tracking),
+	CALL(IOMMU_HWPT_GET_DIRTY_BITMAP, iommu_hwpt_get_dirty_bitmap, data,
+	     iommufd_hwpt_get_dirty_bitmap),
+	CALL(IOMMU_HWPT_INVALIDATE, iommu_hwpt_invalidate, __reserved,
+	     iommufd_hwpt_invalidate),
+	/* No page requests are delivered yet, so no queue for them is offered. */
+	CALL(IOMMU_FAULT_QUEUE_ALLOC, iommu_fault_alloc, out_fault_fd, NULL),
+	CALL(IOMMU_IOAS_MAP_FILE, iommu_ioas_map_file, iova, iommufd_ioas_map_file),
+	CALL(IOMMU_VIOMMU_ALLOC, iommu_viommu_alloc, out_viommu_id, iommufd_viommu_alloc),
+	CALL(IOMMU_VDEVICE_ALLOC, iommu_vdevice_alloc, virt_id, iommufd_vdevice_alloc),
+	CALL(IOMMU_IOAS_CHANGE_PROCESS, iommu_ioas_change_process, __reserved,
+	     iommufd_ioas_change_process),
+	CALL(IOMMU_VEVENTQ_ALLOC, iommu_veventq_alloc, out_veventq_fd,
+	     iommufd_veventq_alloc),
+	CALL(IOMMU_HW_QUEUE_ALLOC, iommu_hw_queue_alloc, length, iommufd_hw_queue_alloc),
+	CALL(IOMMU_IOAS_NOIOMMU_GET_PA, iommu_ioas_noiommu_get_pa, out_phys,
+	     noiommu_get_pa),
+};
+
+const struct uapi_table iommufd_table = {
+	.family = "iommufd",
+	.entries = entries,
+	.n = ARRAY_LEN(entries),
+};

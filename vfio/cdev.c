@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An open of /dev/vfio/devices/vfioN, and the life of a binding.
+ *
+ * Any number of opens may exist; one of them can be bound, and stays so until its last
+ * descriptor is closed. Before it is bound an open answers EINVAL to everything but
+ * BIND_IOMMUFD. A device that is bound is enabled: reset, memory decoding on, no bus
+ * mastering. When the bound open is released the device is disabled: its dma-bufs are
+ * revoked for good, interrupts are gone, it is reset, and leaves its iommufd.
+ *
+ * `bound` goes up under device.bind and is read without it: a handler holds a reference
+ * to the file, so what it sees does not go away under it.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "vfio/device.h"
+
+static struct vfio_file *file_of(struct vfile *f)
+{
+	return container_of(f, struct vfio_file, f);
+}
+
+struct pci_device *vfio_device_of(struct uapi_call *call)
+{
+	return file_of(call->file)->dev;
+}
+
+/* The one field that a call answers, in our copy (for the trace) and the client's. */
+static int answer(struct uapi_call *call, size_t offset, uint32_t value)
+{
+	memcpy(call->data + offset, &value, sizeof(value));
+	return uapi_store(call, offset, &value, sizeof(value));
+}
+
+/* ---- bind ------------------------------------------------------------------------- */
+
+/* No device here is a virtual function, so a token is never wanted. */
+static int check_token(struct client *c, const struct vfio_device_bind_iommufd *bind)
+{
+	uint8_t uuid[16];
+	int err;
+
+	if (!(bind->flags & VFIO_DEVICE_BIND_FLAG_TOKEN))
+		return 0;
+	err = client_copy_in(c, uuid, bind->token_uuid_ptr, sizeof(uuid));
+	return err ? err : -EINVAL;
+}
+
+/* With device.bind held. */
+static int bind_to(struct vfio_file *file, struct iommufd_ctx *ctx)
+{
+	struct pci_device *dev = file->dev;
+	int err;
+
+	if (dev->owner)
+		return -EINVAL;
+	err = iommufd_device_bind(ctx, &dev->info, &dev->iommufd, &dev->devid);
+	if (err)
+		return err;
+	dev->ctx = ctx;
+	dev->owner = file;
+	reset_enable(dev);
+	return 0;
+}
+
+/* With device.bind held. */
+static void unbind(struct pci_device *dev)
+{
+	reset_disable(dev);
+	iommufd_device_unbind(dev->iommufd);
+	dev->iommufd = NULL;
+	dev->ctx = NULL;
+	dev->owner = NULL;
+}
+
+static int bind_locked(struct uapi_call *call,
+		       const struct vfio_device_bind_iommufd *bind)
+{
+	struct vfio_file *file = file_of(call->file);
+	struct iommufd_ctx *ctx;
+	struct vfile *f;
+	int err;
+
+	if (file->bound)
+		return -EINVAL;
+	err = check_token(call->client, bind);
+	if (err)
+		return err;
+	err = client_get_vfile(call->client, bind->iommufd, &f);
+	if (err)
+		return err;
+	ctx = f ? iommufd_ctx_of(f) : NULL;
+	err = ctx ? bind_to(file, ctx) : -EBADFD;
+	if (!err) {
+		err = answer(call, offsetof(struct vfio_device_bind_iommufd, out_devid),
+			     file->dev->devid);
+		if (err)
+			unbind(file->dev);
+		else
+			file->bound = true;
+	}
+	vfile_put(f);
+	return err;
+}
+
+long cdev_bind(struct uapi_call *call)
+{
+	struct pci_device *dev = vfio_device_of(call);
+	struct vfio_device_bind_iommufd bind;
+	int err;
+
+	memcpy(&bind, call->data, sizeof(bind));
+	if (bind.iommufd < 0 || bind.flags & ~(uint32_t)VFIO_DEVICE_BIND_FLAG_TOKEN)
+		return -EINVAL;
+	port_mutex_lock(&dev->bind);
+	err = bind_locked(call, &bind);
+	port_mutex_unlock(&dev->bind);
+	return err;
+}
+
+/* ---- attach ----------------------------------------------------------------------- */
+
+/* The optional pasid: must be there when its flag is. There is no PASID support. */
+static int check_pasid(struct uapi_call *call, size_t offset)
+{
+	uint32_t pasid;
+	int err;
+
+	if (call->user_size < offset + sizeof(pasid))
+		return -EINVAL;
+	err = uapi_fetch(call, &pasid, offset, sizeof(pasid));
+	return err ? err : -EOPNOTSUPP;
+}
+
+long cdev_attach(struct uapi_call *call)
+{
+	struct pci_device *dev = vfio_device_of(call);
+	const size_t out = offsetof(struct vfio_device_attach_iommufd_pt, pt_id);
+	struct vfio_device_attach_iommufd_pt attach;
+	int err;
+
+	memcpy(&attach, call->data, sizeof(attach));
+	if (attach.flags & ~(uint32_t)VFIO_DEVICE_ATTACH_PASID)
+		return -EINVAL;
+	if (attach.flags)
+		return check_pasid(call,
+				   offsetof(struct vfio_device_attach_iommufd_pt, pasid));
+	port_mutex_lock(&dev->bind);
+	err = iommufd_device_attach(dev->iommufd, &attach.pt_id);
+	if (!err) {
+		err = answer(call, out, attach.pt_id);
+		if (err)
+			iommufd_device_detach(dev->iommufd);
+	}
+	port_mutex_unlock(&dev->bind);
+	return err;
+}
+
+long cdev_detach(struct uapi_call *call)
+{
+	struct pci_device *dev = vfio_device_of(call);
+	struct vfio_device_detach_iommufd_pt detach;
+
+	memcpy(&detach, call->data, sizeof(detach));
+	if (detach.flags & ~(uint32_t)VFIO_DEVICE_DETACH_PASID)
+		return -EINVAL;
+	if (detach.flags)
+		return check_pasid(call,
+				   offsetof(struct vfio_device_detach_iommufd_pt, pasid));
+	port_mutex_lock(&dev->bind);
+	iommufd_device_detach(dev->iommufd);
+	port_mutex_unlock(&dev->bind);
+	return 0;
+}
+
+/* ---- info ------------------------------------------------------------------------- */
+
+long cdev_info(struct uapi_call *call)
+{
+	struct pci_device *dev = vfio_device_of(call);
+	struct vfio_device_info info = {
+		.argsz = call->user_size,
+		.flags = VFIO_DEVICE_FLAGS_PCI,
+		.num_regions = VFIO_PCI_NUM_REGIONS,
+		.num_irqs = VFIO_PCI_NUM_IRQS,
+	};
+	size_t n = sizeof(info);
+
+	if (reset_possible(dev))
+		info.flags |= VFIO_DEVICE_FLAGS_RESET;
+	if (n > call->user_size)
+		n = call->user_size;
+	memcpy(call->data, &info, sizeof(info));
+	return uapi_respond(call, n);
+}
+
+/* ---- the file --------------------------------------------------------------------- */
+
+static long cdev_ioctl(struct vfile *f, struct client *c, uint32_t cmd, uint64_t arg)
+{
+	struct vfio_file *file = file_of(f);
+
+	if (cmd != VFIO_DEVICE_BIND_IOMMUFD) {
+		if (!file->bound)
+			return -EINVAL;
+		reset_wake(file->dev);
+	}
+	return uapi_dispatch(&vfio_device_table, f, c, cmd, arg);
+}
+
+static ssize_t cdev_pread(struct vfile *f, struct client *c, uint64_t va, size_t n,
+			  uint64_t offset)
+{
+	struct vfio_file *file = file_of(f);
+
+	if (!file->bound)
+		return -EINVAL;
+	reset_wake(file->dev);
+	return region_pread(file->dev, c, va, n, offset);
+}
+
+static ssize_t cdev_pwrite(struct vfile *f, struct client *c, uint64_t va, size_t n,
+			   uint64_t offset)
+{
+	struct vfio_file *file = file_of(f);
+
+	if (!file->bound)
+		return -EINVAL;
+	reset_wake(file->dev);
+	return region_pwrite(file->dev, c, va, n, offset);
+}
+
+static int cdev_mmap(struct vfile *f, uint64_t offset, uint64_t length, int prot,
+		     int flags)
+{
+	struct vfio_file *file = file_of(f);
+
+	return file->bound ? region_mmap(file->dev, offset, length, flags) : -EINVAL;
+}
+
+static void cdev_release(struct vfile *f)
+{
+	struct vfio_file *file = file_of(f);
+
+	if (file->bound) {
+		port_mutex_lock(&file->dev->bind);
+		unbind(file->dev);
+		port_mutex_unlock(&file->dev->bind);
+	}
+	port_free(file);
+}
+
+static const struct vfile_ops cdev_ops = {
+	.name = "vfio-device",
+	.ioctl = cdev_ioctl,
+	.pread = cdev_pread,
+	.pwrite = cdev_pwrite,
+	.mmap = cdev_mmap,
+	.release = cdev_release,
+};
+
+int vfio_cdev_open(struct pci_device *dev, struct vfile **out)
+{
+	struct vfio_file *file = port_alloc(sizeof(*file));
+
+	if (!file)
+		return -ENOMEM;
+	vfile_init(&file->f, &cdev_ops, dev->storage_fd, VFILE_STORAGE_BYTES);
+	file->f.rdev = makedev(MACHINE_VFIO_MAJOR, dev->place.index);
+	file->f.label = dev->label;
+	file->dev = dev;
+	*out = &file->f;
+	return 0;
+}

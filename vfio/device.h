@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside the room: struct pci_device and what its files offer each other. Locks and their
+ * order are in pci_device.h; the comment at each member says which one guards it.
+ */
+#ifndef VFIO_DEVICE_H
+#define VFIO_DEVICE_H
+
+#include "core/port.h"
+#include "machine/machine.h"
+#include "uapi/table.h"
+#include "uapi/vfile.h"
+#include "uiommufd/abi/vfio.h"
+#include "vfio/gate.h"
+#include "vfio/pci_device.h"
+
+#define CONFIG_BYTES     4096u
+#define MSIX_MAX_VECTORS 2048u
+#define MSIX_ENTRY_BYTES 16u
+
+/* A BAR. Constant after creation, but for the bytes of the memory. */
+struct pci_bar {
+	struct pci_device *dev;
+	unsigned index;
+	unsigned flags;       /* enum uiommufd_bar_flags */
+	uint64_t size;        /* 0: absent, or the upper half of a 64-bit BAR */
+	uint64_t address;     /* SPA, or an I/O port */
+	unsigned char *bytes; /* UIOMMUFD_BAR_MEMORY: its memory; else NULL */
+	struct phys_window window;
+	bool has_window;
+};
+
+/* The configuration space as the client sees it. */
+struct pci_config {
+	uint8_t value[CONFIG_BYTES];
+	uint8_t initial[CONFIG_BYTES]; /* at power-on and at each bind; constant */
+	uint8_t write[CONFIG_BYTES];   /* the bits that a write changes; constant */
+	/* Offsets of capabilities; 0: it has none. Constant. */
+	unsigned pm, exp, msix;
+};
+
+/* Who is told of interrupts. All eventfds are duplicates of ours; -1: nobody. */
+struct pci_irqs {
+	struct port_mutex lock; /* a leaf */
+	bool msix_enabled;
+	int *msix; /* one for each vector */
+	int err, req;
+};
+
+struct export_set;
+
+/* The handle that models have. */
+struct uiommufd_device {
+	struct pci_device *pci;
+	/* During create: where uiommufd_device_error() writes. */
+	char *error;
+	size_t error_cap;
+};
+
+struct pci_device {
+	struct machine *machine;
+	struct pci_placement place;
+	char label[48]; /* the path of its node */
+
+	struct uiommufd_device api;
+	struct uiommufd_device_desc desc;
+	struct uiommufd_device_ops ops;
+	void *model; /* NULL until the model's create succeeded */
+
+	int storage_fd; /* the memory file of the BARs */
+	struct pci_bar bars[UIOMMUFD_BARS];
+
+	struct dma_requester requester;
+	struct port_mutex channels_lock; /* a leaf */
+	struct list channels;
+
+	struct port_mutex bind;
+	struct vfio_file *owner; /* bind: the open that is bound; NULL */
+	struct iommufd_device *iommufd;
+	struct iommufd_ctx *ctx; /* to compare; the binding keeps it alive */
+	uint32_t devid;
+	struct iommufd_device_info info;
+
+	struct port_mutex config_lock;
+	struct pci_config config;
+
+	struct port_rwlock memory;
+	bool decoding;    /* memory: BARs answer (COMMAND.Memory and D0) */
+	bool io_decoding; /* memory: the same for I/O BARs */
+	bool low_power;   /* memory: between LOW_POWER_ENTRY and EXIT */
+	int wake_fd; /* memory: eventfd to signal when low power ends by itself; -1 */
+	_Atomic bool wakeable; /* wake_fd is there: a hint that spares the lock */
+	struct export_set *exports;
+
+	struct gate gate;
+	struct pci_irqs irqs;
+};
+
+/* ---- bars.c: the BARs' memory, windows and registers ---------------------------- */
+
+int bars_create(struct pci_device *dev, char *error, size_t cap);
+void bars_destroy(struct pci_device *dev);
+/*
+ * Access by a client: @n bytes at @offset, inside the BAR, register BARs in naturally
+ * aligned pieces of up to 8 bytes. -EIO: memory decoding is off.
+ */
+int bar_read(struct pci_bar *bar, uint64_t offset, void *dst, size_t n);
+int bar_write(struct pci_bar *bar, uint64_t offset, const void *src, size_t n);
+/* The largest power of two, at most 8, that divides @offset and is not above @left. */
+size_t bar_unit(uint64_t offset, uint64_t left);
+
+/* ---- config.c, config_caps.c ---------------------------------------------------- */
+
+/* Builds initial, write and the offsets; the value is the initial one. */
+void config_create(struct pci_device *dev);
+void config_add_caps(struct pci_device *dev);
+ssize_t config_read(struct pci_device *dev, struct client *c, uint64_t va, size_t n,
+		    uint64_t offset);
+ssize_t config_write(struct pci_device *dev, struct client *c, uint64_t va, size_t n,
+		     uint64_t offset);
+/* All with config_lock held. */
+bool config_memory_enabled(const struct pci_device *dev);
+bool config_io_enabled(const struct pci_device *dev);
+bool config_master_enabled(const struct pci_device *dev);
+void config_set_power(struct pci_device *dev, unsigned state);
+void config_restart(struct pci_device *dev);
+
+static inline void config_put16(uint8_t *p, unsigned v)
+{
+	p[0] = v & 0xff;
+	p[1] = v >> 8 & 0xff;
+}
+
+static inline void config_put32(uint8_t *p, uint32_t v)
+{
+	config_put16(p, v & 0xffff);
+	config_put16(p + 2, v >> 16);
+}
+
+static inline unsigned config_get16(const uint8_t *p)
+{
+	return p[0] | (unsigned)p[1] << 8;
+}
+
+/* ---- reset.c: whatever takes the device's memory away --------------------------- */
+
+/*
+ * Cut: no access to the device's memory from outside is possible any more, and dma-bufs
+ * are revoked. Uncut: decoding becomes what the configuration space says; if it is on,
+ * dma-bufs can be mapped again. Both with config_lock, and memory held for writing.
+ */
+void reset_cut(struct pci_device *dev);
+void reset_uncut(struct pci_device *dev);
+/* Follow COMMAND.BusMaster and the power state; with config_lock held, not memory. */
+void reset_update_master(struct pci_device *dev);
+/* Is there any way to reset it? */
+bool reset_possible(const struct pci_device *dev);
+/* The function is reset and keeps its configuration. With config_lock held. */
+void reset_function(struct pci_device *dev);
+/* Its steps, for several devices at once. With config_lock held; begin locks memory. */
+void reset_begin(struct pci_device *dev);
+void reset_model(struct pci_device *dev, enum uiommufd_reset kind);
+void reset_end(struct pci_device *dev);
+/* Enable it for a client that has just bound it; and the end of that. */
+void reset_enable(struct pci_device *dev);
+void reset_disable(struct pci_device *dev);
+long reset_ioctl(struct uapi_call *call);
+/* Low power. @wake_fd: an eventfd of ours, taken over on success; or -1. */
+int reset_low_power_enter(struct pci_device *dev, int wake_fd);
+void reset_low_power_exit(struct pci_device *dev);
+/* An access wakes the device up, if it is asleep and somebody wants to know. */
+void reset_wake(struct pci_device *dev);
+
+/* ---- hot_reset.c ---------------------------------------------------------------- */
+
+/* Can the bus it is on be reset as a whole, and is it alone there? */
+bool hot_reset_has_bus(const struct pci_device *dev);
+bool hot_reset_alone(const struct pci_device *dev);
+long hot_reset_info_ioctl(struct uapi_call *call);
+long hot_reset_ioctl(struct uapi_call *call);
+
+/* ---- region.c ------------------------------------------------------------------- */
+
+long region_info_ioctl(struct uapi_call *call);
+ssize_t region_pread(struct pci_device *dev, struct client *c, uint64_t va, size_t n,
+		     uint64_t offset);
+ssize_t region_pwrite(struct pci_device *dev, struct client *c, uint64_t va, size_t n,
+		      uint64_t offset);
+int region_mmap(struct pci_device *dev, uint64_t offset, uint64_t length, int flags);
+
+/* ---- irq.c ---------------------------------------------------------------------- */
+
+int irq_create(struct pci_device *dev);
+void irq_destroy(struct pci_device *dev);
+long irq_info_ioctl(struct uapi_call *call);
+long irq_set_ioctl(struct uapi_call *call);
+bool irq_msix_enabled(struct pci_device *dev);
+/* Nobody is told any more. */
+void irq_disable(struct pci_device *dev);
+/* Add 1 to an eventfd; never blocks. */
+void irq_signal(int fd);
+
+/* ---- device_api.c --------------------------------------------------------------- */
+
+void channels_destroy(struct pci_device *dev);
+
+/* ---- exporter.c ----------------------------------------------------------------- */
+
+int exports_create(struct export_set **out);
+void exports_put(struct export_set *set);
+/* All with memory held for writing. */
+void exports_revoke(struct export_set *set);
+void exports_restore(struct export_set *set);
+void exports_orphan(struct export_set *set);
+/* VFIO_DEVICE_FEATURE_DMA_BUF: @va is the data, @n what argsz leaves for it. */
+long exports_feature(struct pci_device *dev, struct client *c, uint32_t flags,
+		     uint64_t va, size_t n);
+
+/* ---- dmabuf_file.c -------------------------------------------------------------- */
+
+/* Takes the reference to @buf over, also on failure. */
+int dmabuf_file_create(struct dmabuf *buf, struct vfile **out);
+
+/* ---- feature.c ------------------------------------------------------------------ */
+
+long feature_ioctl(struct uapi_call *call);
+/* 1: go on and do it; else the answer. */
+int feature_check(uint32_t flags, size_t n, uint32_t supported, size_t min);
+
+/* ---- cdev.c --------------------------------------------------------------------- */
+
+/* An open of the device node. */
+struct vfio_file {
+	struct vfile f;
+	struct pci_device *dev;
+	_Atomic bool bound; /* set under device.bind; never goes back */
+};
+
+struct pci_device *vfio_device_of(struct uapi_call *call);
+long cdev_bind(struct uapi_call *call);
+long cdev_attach(struct uapi_call *call);
+long cdev_detach(struct uapi_call *call);
+long cdev_info(struct uapi_call *call);
+
+/* ---- cdev_table.c --------------------------------------------------------------- */
+
+extern const struct uapi_table vfio_device_table;
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The device API as far as it belongs to the function: BAR memory and DMA. (Interrupts
+ * are in irq.c, errors of creation in pci_device.c, workers in worker.c.)
+ *
+ * Channels hang off their device; the list has a leaf lock. A channel itself is used by
+ * one thread at a time, which is the model's promise.
+ */
+#include <errno.h>
+
+#include "vfio/device.h"
+
+_Static_assert((int)UIOMMUFD_FAULT_BLOCKED == (int)DMA_FAULT_BLOCKED &&
+		       (int)UIOMMUFD_FAULT_NO_MASTER == (int)DMA_FAULT_NO_MASTER &&
+		       (int)UIOMMUFD_FAULT_UNMAPPED == (int)DMA_FAULT_UNMAPPED &&
+		       (int)UIOMMUFD_FAULT_PERM == (int)DMA_FAULT_PERM &&
+		       (int)UIOMMUFD_FAULT_ABORT == (int)DMA_FAULT_ABORT,
+	       "fault reasons are numbered alike");
+
+struct uiommufd_channel {
+	struct dma_channel dma;
+	struct pci_device *dev;
+	struct list on_device;
+};
+
+void *uiommufd_bar_memory(struct uiommufd_device *api, unsigned bar)
+{
+	return bar < UIOMMUFD_BARS ? api->pci->bars[bar].bytes : NULL;
+}
+
+int uiommufd_channel_create(struct uiommufd_device *api, struct uiommufd_channel **out)
+{
+	struct pci_device *dev = api->pci;
+	struct uiommufd_channel *ch = port_alloc(sizeof(*ch));
+
+	if (!ch)
+		return -ENOMEM;
+	dma_channel_init(&ch->dma, &dev->requester);
+	ch->dev = dev;
+	port_mutex_lock(&dev->channels_lock);
+	list_append(&dev->channels, &ch->on_device);
+	port_mutex_unlock(&dev->channels_lock);
+	*out = ch;
+	return 0;
+}
+
+void uiommufd_channel_destroy(struct uiommufd_channel *ch)
+{
+	if (!ch)
+		return;
+	port_mutex_lock(&ch->dev->channels_lock);
+	list_remove(&ch->on_device);
+	port_mutex_unlock(&ch->dev->channels_lock);
+	port_free(ch);
+}
+
+void channels_destroy(struct pci_device *dev)
+{
+	list_for_each_safe (it, &dev->channels)
+		uiommufd_channel_destroy(
+			list_entry(it, struct uiommufd_channel, on_device));
+}
+
+static int report(int err, const struct dma_fault *f, struct uiommufd_fault *out)
+{
+	if (err && out) {
+		out->reason = (enum uiommufd_fault_reason)f->reason;
+		out->iova = f->iova;
+		out->write = f->write;
+	}
+	return err;
+}
+
+int uiommufd_dma_read(struct uiommufd_channel *ch, uint64_t iova, void *dst, size_t n,
+		      struct uiommufd_fault *fault)
+{
+	struct dma_fault f = {0};
+
+	return report(dma_read(&ch->dma, iova, dst, n, &f), &f, fault);
+}
+
+int uiommufd_dma_write(struct uiommufd_channel *ch, uint64_t iova, const void *src,
+		       size_t n, struct uiommufd_fault *fault)
+{
+	struct dma_fault f = {0};
+
+	return report(dma_write(&ch->dma, iova, src, n, &f), &f, fault);
+}
+
+int uiommufd_dma_copy(struct uiommufd_channel *ch, uint64_t dst, uint64_t src, uint64_t n,
+		      struct uiommufd_fault *fault)
+{
+	struct dma_fault f = {0};
+
+	return report(dma_copy(&ch->dma, dst, src, n, &f), &f, fault);
+}
+
+int uiommufd_dma_fill(struct uiommufd_channel *ch, uint64_t dst, uint8_t byte, uint64_t n,
+		      struct uiommufd_fault *fault)
+{
+	struct dma_fault f = {0};
+
+	return report(dma_fill(&ch->dma, dst, byte, n, &f), &f, fault);
+}

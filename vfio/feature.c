@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * VFIO_DEVICE_FEATURE: the checks that hold for every feature, and the features.
+ *
+ * Served: DMA_BUF and the three of low power. Migration, dirty logging and VF tokens are
+ * ENOTTY, as on a device whose driver does not have them.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vfio/device.h"
+
+#define GET_SET (VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET)
+
+int feature_check(uint32_t flags, size_t n, uint32_t supported, size_t min)
+{
+	if (flags & GET_SET & ~supported)
+		return -EINVAL;
+	if (flags & VFIO_DEVICE_FEATURE_PROBE)
+		return 0;
+	if (!(flags & GET_SET) || n < min)
+		return -EINVAL;
+	return 1;
+}
+
+static long low_power_entry(struct pci_device *dev, uint32_t flags, size_t n)
+{
+	int err = feature_check(flags, n, VFIO_DEVICE_FEATURE_SET, 0);
+
+	return err == 1 ? reset_low_power_enter(dev, -1) : err;
+}
+
+static long low_power_entry_with_wakeup(struct pci_device *dev, struct client *c,
+					uint32_t flags, uint64_t va, size_t n)
+{
+	struct vfio_device_low_power_entry_with_wakeup entry;
+	int fd, err = feature_check(flags, n, VFIO_DEVICE_FEATURE_SET, sizeof(entry));
+
+	if (err != 1)
+		return err;
+	err = client_copy_in(c, &entry, va, sizeof(entry));
+	if (err)
+		return err;
+	if (entry.wakeup_eventfd < 0)
+		return -EINVAL;
+	fd = client_get_eventfd(c, entry.wakeup_eventfd);
+	if (fd < 0)
+		return fd;
+	err = reset_low_power_enter(dev, fd);
+	if (err)
+		close(fd);
+	return err;
+}
+
+static long low_power_exit(struct pci_device *dev, uint32_t flags, size_t n)
+{
+	int err = feature_check(flags, n, VFIO_DEVICE_FEATURE_SET, 0);
+
+	if (err != 1)
+		return err;
+	reset_low_power_exit(dev);
+	return 0;
+}
+
+static long serve(struct uapi_call *call, const struct vfio_device_feature *hdr)
+{
+	struct pci_device *dev = vfio_device_of(call);
+	uint64_t va = call->arg + sizeof(*hdr);
+	size_t n = hdr->argsz - sizeof(*hdr);
+
+	switch (hdr->flags & VFIO_DEVICE_FEATURE_MASK) {
+	case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY:
+		return low_power_entry(dev, hdr->flags, n);
+	case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP:
+		return low_power_entry_with_wakeup(dev, call->client, hdr->flags, va, n);
+	case VFIO_DEVICE_FEATURE_LOW_POWER_EXIT:
+		return low_power_exit(dev, hdr->flags, n);
+	case VFIO_DEVICE_FEATURE_DMA_BUF:
+		return exports_feature(dev, call->client, hdr->flags, va, n);
+	default:
+		return -ENOTTY;
+	}
+}
+
+long feature_ioctl(struct uapi_call *call)
+{
+	const uint32_t known =
+		VFIO_DEVICE_FEATURE_MASK | GET_SET | VFIO_DEVICE_FEATURE_PROBE;
+	struct vfio_device_feature hdr;
+
+	memcpy(&hdr, call->data, sizeof(hdr));
+	if (hdr.flags & ~known)
+		return -EINVAL;
+	if (!(hdr.flags & VFIO_DEVICE_FEATURE_PROBE) && (hdr.flags & GET_SET) == GET_SET)
+		return -EINVAL;
+	return serve(call, &hdr);
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The making and the end of a PCI function.
+ *
+ * Creation asks the model first (it only fills in its description), then builds what the
+ * description says, and powers the model on last. On failure everything made so far is
+ * destroyed by the same path as a complete device.
+ *
+ * A function that no client has bound decodes nothing: its gate is shut and it masters
+ * no bus.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vfio/device.h"
+
+/* The window of message-signalled interrupts: DMA there is no memory access. */
+static const struct iommufd_resv msi_window = {0xfee00000, 0xfeefffff};
+
+void uiommufd_device_error(struct uiommufd_device *api, const char *format, ...)
+{
+	va_list args;
+
+	if (!api->error_cap)
+		return;
+	va_start(args, format);
+	vsnprintf(api->error, api->error_cap, format, args);
+	va_end(args);
+}
+
+static int device_init(struct pci_device *dev)
+{
+	int err = gate_init(&dev->gate);
+
+	if (err)
+		return err;
+	dev->storage_fd = -1;
+	dev->wake_fd = -1;
+	dev->api.pci = dev;
+	for (unsigned i = 0; i < UIOMMUFD_BARS; i++) {
+		dev->bars[i].dev = dev;
+		dev->bars[i].index = i;
+	}
+	list_init(&dev->channels);
+	port_mutex_init(&dev->channels_lock);
+	port_mutex_init(&dev->bind);
+	port_mutex_init(&dev->config_lock);
+	port_rwlock_init(&dev->memory);
+	dma_requester_init(&dev->requester);
+	return 0;
+}
+
+static void device_finish(struct pci_device *dev)
+{
+	dma_requester_finish(&dev->requester);
+	port_rwlock_finish(&dev->memory);
+	port_mutex_finish(&dev->config_lock);
+	port_mutex_finish(&dev->bind);
+	port_mutex_finish(&dev->channels_lock);
+	gate_finish(&dev->gate);
+}
+
+static int create_model(struct pci_device *dev, const struct uiommufd_model *model,
+			const struct uiommufd_option *options, size_t n, char *error,
+			size_t cap)
+{
+	int err;
+
+	dev->api.error = error;
+	dev->api.error_cap = cap;
+	err = model->create(&dev->api, options, n, &dev->desc, &dev->ops, &dev->model);
+	dev->api.error_cap = 0;
+	if (err)
+		memset(&dev->ops, 0, sizeof(dev->ops));
+	return err;
+}
+
+static int create_parts(struct pci_device *dev, char *error, size_t cap)
+{
+	int err = irq_create(dev);
+
+	if (!err)
+		err = exports_create(&dev->exports);
+	if (!err)
+		err = bars_create(dev, error, cap);
+	if (err)
+		return err;
+	config_create(dev);
+	dev->info = (struct iommufd_device_info){
+		.requester = &dev->requester,
+		.group = dev->place.group_key,
+		.resv = &msi_window,
+		.nr_resv = 1,
+	};
+	reset_model(dev, UIOMMUFD_RESET_POWER_ON);
+	return 0;
+}
+
+int pci_device_create(struct machine *m, const struct uiommufd_model *model,
+		      const struct uiommufd_option *options, size_t nr_options,
+		      const struct pci_placement *placement, char *error,
+		      size_t error_cap, struct pci_device **out)
+{
+	struct pci_device *dev = port_alloc(sizeof(*dev));
+	int err;
+
+	if (!dev)
+		return -ENOMEM;
+	err = device_init(dev);
+	if (err) {
+		port_free(dev);
+		return err;
+	}
+	dev->machine = m;
+	dev->place = *placement;
+	snprintf(dev->label, sizeof(dev->label), "/dev/vfio/devices/vfio%u",
+		 placement->index);
+	err = create_model(dev, model, options, nr_options, error, error_cap);
+	if (!err)
+		err = create_parts(dev, error, error_cap);
+	if (err) {
+		pci_device_destroy(dev);
+		return err;
+	}
+	*out = dev;
+	return 0;
+}
+
+void pci_device_destroy(struct pci_device *dev)
+{
+	if (!dev)
+		return;
+	dma_requester_set_master(&dev->requester, false);
+	if (dev->ops.destroy)
+		dev->ops.destroy(dev->model);
+	channels_destroy(dev);
+	if (dev->exports)
+		exports_orphan(dev->exports);
+	exports_put(dev->exports);
+	bars_destroy(dev);
+	irq_destroy(dev);
+	device_finish(dev);
+	port_free(dev);
+}
+
+const struct pci_placement *pci_device_placement(const struct pci_device *dev)
+{
+	return &dev->place;
+}
+
+const struct uiommufd_device_desc *pci_device_desc(const struct pci_device *dev)
+{
+	return &dev->desc;
+}
+
+uint64_t pci_device_bar_address(const struct pci_device *dev, unsigned bar)
+{
+	return bar < UIOMMUFD_BARS ? dev->bars[bar].address : 0;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Regions: what they are, pread and pwrite of them, and which mmap is allowed.
+ *
+ * Region i of a device lies at VFILE_REGION(i) of its descriptor. Memory BARs can be
+ * mapped, register BARs cannot: their accesses have effects, so we must see each.
+ *
+ * A read or write is cut at the end of the region and into naturally aligned pieces. The
+ * MSI-X table is closed to both: reads give ones, writes are dropped (vfio-pci). The
+ * client's memory is accessed with no lock held.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "vfio/device.h"
+
+/* At most this much of a BAR is moved in one go. */
+#define PIECE_BYTES 4096u
+
+#ifndef MAP_TYPE
+#define MAP_TYPE 0x0f
+#endif
+
+/* ---- region info ------------------------------------------------------------------ */
+
+static bool mappable(const struct pci_bar *bar)
+{
+	return bar->size && bar->bytes;
+}
+
+static bool has_msix_table(const struct pci_bar *bar)
+{
+	const struct uiommufd_device_desc *d = &bar->dev->desc;
+
+	return d->msix_vectors && d->msix_bar == bar->index;
+}
+
+static void bar_info(const struct pci_bar *bar, struct vfio_region_info *info, bool *caps)
+{
+	info->size = bar->size;
+	info->flags = 0;
+	if (!bar->size)
+		return;
+	info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+	if (!mappable(bar))
+		return;
+	info->flags |= VFIO_REGION_INFO_FLAG_MMAP;
+	*caps = has_msix_table(bar);
+}
+
+/*
+ * The only capability there is: the pages of the MSI-X table can be mapped. Does it fit?
+ * Else say how much room it takes.
+ */
+static int add_caps(struct uapi_call *call, struct vfio_region_info *info)
+{
+	struct vfio_info_cap_header cap = {
+		.id = VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
+		.version = 1,
+	};
+
+	info->flags |= VFIO_REGION_INFO_FLAG_CAPS;
+	if (info->argsz < sizeof(*info) + sizeof(cap)) {
+		info->argsz = sizeof(*info) + sizeof(cap);
+		info->cap_offset = 0;
+		return 0;
+	}
+	info->cap_offset = sizeof(*info);
+	return uapi_store(call, sizeof(*info), &cap, sizeof(cap));
+}
+
+long region_info_ioctl(struct uapi_call *call)
+{
+	struct pci_device *dev = vfio_device_of(call);
+	struct vfio_region_info info;
+	bool caps = false;
+	int err = 0;
+
+	memcpy(&info, call->data, sizeof(info));
+	if (info.index <= VFIO_PCI_BAR5_REGION_INDEX) {
+		bar_info(&dev->bars[info.index], &info, &caps);
+	} else if (info.index == VFIO_PCI_ROM_REGION_INDEX) {
+		info.size = 0;
+		info.flags = 0;
+	} else if (info.index == VFIO_PCI_CONFIG_REGION_INDEX) {
+		info.size = CONFIG_BYTES;
+		info.flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+	} else {
+		return -EINVAL;
+	}
+	info.offset = VFILE_REGION(info.index);
+	if (caps)
+		err = add_caps(call, &info);
+	memcpy(call->data, &info, sizeof(info));
+	return err ? err : uapi_respond(call, sizeof(info));
+}
+
+/* ---- reads and writes ------------------------------------------------------------- */
+
+/* The part of a BAR that is closed to reads and writes; empty: start == end. */
+struct closed {
+	uint64_t start, end;
+};
+
+static struct closed closed_part(const struct pci_bar *bar)
+{
+	const struct uiommufd_device_desc *d = &bar->dev->desc;
+	struct closed c = {0, 0};
+
+	if (has_msix_table(bar)) {
+		c.start = d->msix_table_offset;
+		c.end = c.start + (uint64_t)d->msix_vectors * MSIX_ENTRY_BYTES;
+	}
+	return c;
+}
+
+/* How far to go from @pos: all closed or all open. */
+static size_t piece(const struct closed *c, uint64_t pos, size_t left, bool *is_closed)
+{
+	size_t n = left < PIECE_BYTES ? left : PIECE_BYTES;
+
+	*is_closed = pos >= c->start && pos < c->end;
+	if (*is_closed)
+		return n < c->end - pos ? n : (size_t)(c->end - pos);
+	if (pos < c->start && n > c->start - pos)
+		return (size_t)(c->start - pos);
+	return n;
+}
+
+static int read_piece(struct pci_bar *bar, struct client *c, uint64_t va, uint64_t pos,
+		      size_t n, bool is_closed)
+{
+	unsigned char buf[PIECE_BYTES];
+	int err = 0;
+
+	if (is_closed)
+		memset(buf, 0xff, n);
+	else
+		err = bar_read(bar, pos, buf, n);
+	return err ? err : client_copy_out(c, va, buf, n);
+}
+
+static int write_piece(struct pci_bar *bar, struct client *c, uint64_t va, uint64_t pos,
+		       size_t n, bool is_closed)
+{
+	unsigned char buf[PIECE_BYTES];
+	int err;
+
+	if (is_closed)
+		return 0;
+	err = client_copy_in(c, buf, va, n);
+	return err ? err : bar_write(bar, pos, buf, n);
+}
+
+static ssize_t bar_rw(struct pci_bar *bar, struct client *c, uint64_t va, size_t n,
+		      uint64_t pos, bool write)
+{
+	const struct closed closed = closed_part(bar);
+	size_t done = 0;
+
+	if (pos >= bar->size)
+		return -EINVAL;
+	if (n > bar->size - pos)
+		n = (size_t)(bar->size - pos);
+	while (done < n) {
+		bool is_closed;
+		size_t step = piece(&closed, pos + done, n - done, &is_closed);
+		int err = write ? write_piece(bar, c, va + done, pos + done, step,
+					      is_closed)
+				: read_piece(bar, c, va + done, pos + done, step,
+					     is_closed);
+
+		if (err)
+			return err;
+		done += step;
+	}
+	return (ssize_t)n;
+}
+
+ssize_t region_pread(struct pci_device *dev, struct client *c, uint64_t va, size_t n,
+		     uint64_t offset)
+{
+	uint64_t index = VFILE_REGION_INDEX(offset);
+	uint64_t pos = VFILE_REGION_OFFSET(offset);
+
+	if (!n)
+		return 0;
+	if (index < UIOMMUFD_BARS)
+		return bar_rw(&dev->bars[index], c, va, n, pos, false);
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX)
+		return config_read(dev, c, va, n, pos);
+	return -EINVAL;
+}
+
+ssize_t region_pwrite(struct pci_device *dev, struct client *c, uint64_t va, size_t n,
+		      uint64_t offset)
+{
+	uint64_t index = VFILE_REGION_INDEX(offset);
+	uint64_t pos = VFILE_REGION_OFFSET(offset);
+
+	if (!n)
+		return 0;
+	if (index < UIOMMUFD_BARS)
+		return bar_rw(&dev->bars[index], c, va, n, pos, true);
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX)
+		return config_write(dev, c, va, n, pos);
+	return -EINVAL;
+}
+
+/* ---- mmap ------------------------------------------------------------------------- */
+
+int region_mmap(struct pci_device *dev, uint64_t offset, uint64_t length, int flags)
+{
+	uint64_t index = VFILE_REGION_INDEX(offset);
+	uint64_t pos = VFILE_REGION_OFFSET(offset);
+	const struct pci_bar *bar;
+
+	/* MAP_SHARED or MAP_SHARED_VALIDATE */
+	if (index >= UIOMMUFD_BARS || !(flags & MAP_TYPE & MAP_SHARED))
+		return -EINVAL;
+	bar = &dev->bars[index];
+	if (!mappable(bar))
+		return -EINVAL;
+	if (length > bar->window.length || pos > bar->window.length - length)
+		return -EINVAL;
+	return 0;
+}

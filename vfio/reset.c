@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Everything that takes a device's memory away: reset (by ioctl, by FLR, with its bus),
+ * memory decoding off, D3hot, low power, close.
+ *
+ * The order is always: cut (no peer enters the gate, all dma-bufs are revoked in one
+ * step, no client access is under way), then act, then uncut. While a model is being
+ * reset it also masters no bus, so its own DMA has ended or faults.
+ *
+ * Who waits for whom. The thread that resets holds device.memory for writing and waits
+ *  - for clients' accesses to the device (they hold device.memory for reading),
+ *  - for DMA into its memory and DMA of its own that is under way,
+ *  - in the model's reset, for the model's worker.
+ * The last two may be in the middle of an access to the registers of a peer. Such an
+ * access never waits for a lock: it waits at the peer's gate, which turns it back as soon
+ * as the peer is being reset itself. So two devices that are reset while their workers
+ * write each other's registers both end.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "vfio/device.h"
+
+void reset_cut(struct pci_device *dev)
+{
+	gate_shut(&dev->gate);
+	exports_revoke(dev->exports);
+	dev->decoding = false;
+	dev->io_decoding = false;
+}
+
+void reset_uncut(struct pci_device *dev)
+{
+	dev->decoding = config_memory_enabled(dev);
+	dev->io_decoding = config_io_enabled(dev);
+	if (!dev->decoding)
+		return;
+	gate_open(&dev->gate);
+	exports_restore(dev->exports);
+}
+
+void reset_update_master(struct pci_device *dev)
+{
+	dma_requester_set_master(&dev->requester, config_master_enabled(dev));
+}
+
+bool reset_possible(const struct pci_device *dev)
+{
+	return dev->desc.flr || (hot_reset_has_bus(dev) && hot_reset_alone(dev));
+}
+
+void reset_model(struct pci_device *dev, enum uiommufd_reset kind)
+{
+	if (!dev->ops.reset)
+		return;
+	gate_enter(&dev->gate);
+	dev->ops.reset(dev->model, kind);
+	gate_leave(&dev->gate);
+}
+
+void reset_begin(struct pci_device *dev)
+{
+	port_rwlock_write_lock(&dev->memory);
+	reset_cut(dev);
+	config_set_power(dev, 0);
+	dma_requester_set_master(&dev->requester, false);
+}
+
+void reset_end(struct pci_device *dev)
+{
+	reset_uncut(dev);
+	port_rwlock_write_unlock(&dev->memory);
+	reset_update_master(dev);
+}
+
+void reset_function(struct pci_device *dev)
+{
+	reset_begin(dev);
+	reset_model(dev, UIOMMUFD_RESET_FUNCTION);
+	reset_end(dev);
+}
+
+long reset_ioctl(struct uapi_call *call)
+{
+	struct pci_device *dev = vfio_device_of(call);
+
+	if (!reset_possible(dev))
+		return -EINVAL;
+	port_mutex_lock(&dev->config_lock);
+	reset_function(dev);
+	port_mutex_unlock(&dev->config_lock);
+	return 0;
+}
+
+/* ---- a client comes and goes ------------------------------------------------------ */
+
+void reset_enable(struct pci_device *dev)
+{
+	port_mutex_lock(&dev->config_lock);
+	config_restart(dev);
+	reset_begin(dev);
+	if (reset_possible(dev))
+		reset_model(dev, UIOMMUFD_RESET_FUNCTION);
+	reset_end(dev);
+	port_mutex_unlock(&dev->config_lock);
+}
+
+static void forget_low_power(struct pci_device *dev)
+{
+	if (dev->wake_fd >= 0)
+		close(dev->wake_fd);
+	dev->wake_fd = -1;
+	dev->wakeable = false;
+	dev->low_power = false;
+}
+
+void reset_disable(struct pci_device *dev)
+{
+	port_mutex_lock(&dev->config_lock);
+	port_rwlock_write_lock(&dev->memory);
+	forget_low_power(dev);
+	reset_cut(dev);
+	exports_orphan(dev->exports);
+	dma_requester_set_master(&dev->requester, false);
+	irq_disable(dev);
+	config_restart(dev);
+	if (reset_possible(dev))
+		reset_model(dev, UIOMMUFD_RESET_FUNCTION);
+	port_rwlock_write_unlock(&dev->memory);
+	port_mutex_unlock(&dev->config_lock);
+}
+
+/* ---- low power -------------------------------------------------------------------- */
+
+/*
+ * Linux 7.3: entering revokes, but does not turn memory decoding off, so a dma-buf that
+ * is made afterwards is live, and any write that finds decoding on restores the others.
+ */
+int reset_low_power_enter(struct pci_device *dev, int wake_fd)
+{
+	int err = 0;
+
+	port_rwlock_write_lock(&dev->memory);
+	gate_shut(&dev->gate);
+	exports_revoke(dev->exports);
+	if (dev->decoding)
+		gate_open(&dev->gate);
+	if (dev->low_power) {
+		err = -EINVAL;
+	} else {
+		dev->low_power = true;
+		dev->wake_fd = wake_fd;
+		dev->wakeable = wake_fd >= 0;
+	}
+	port_rwlock_write_unlock(&dev->memory);
+	return err;
+}
+
+void reset_low_power_exit(struct pci_device *dev)
+{
+	port_rwlock_write_lock(&dev->memory);
+	forget_low_power(dev);
+	if (dev->decoding)
+		exports_restore(dev->exports);
+	port_rwlock_write_unlock(&dev->memory);
+}
+
+void reset_wake(struct pci_device *dev)
+{
+	if (!dev->wakeable)
+		return;
+	port_rwlock_write_lock(&dev->memory);
+	if (dev->wake_fd >= 0) {
+		irq_signal(dev->wake_fd);
+		forget_low_power(dev);
+	}
+	port_rwlock_write_unlock(&dev->memory);
+}
