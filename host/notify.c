@@ -88,8 +88,7 @@ static void serve(struct notify *n, const struct seccomp_notif *req,
 	call_init(&c, n->host, n->listener, req);
 	if (e)
 		result = e->serve(&c);
-	if (result != CALL_ANSWERED)
-		answer(n, resp, req->id, result);
+	answer(n, resp, req->id, result);
 	call_finish(&c);
 }
 

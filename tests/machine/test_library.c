@@ -346,6 +346,29 @@ static void test_forgotten(void **state)
 	close(fd);
 }
 
+static char traced[512];
+
+static void keep_line(void *arg, const char *line)
+{
+	snprintf(traced, sizeof(traced), "%s", line);
+}
+
+static void test_trace(void **state)
+{
+	struct uiommufd_config config = UIOMMUFD_CONFIG_INIT;
+	struct iommu_ioas_alloc alloc = {.size = sizeof(alloc), .flags = 1};
+	int fd;
+
+	config.trace = keep_line;
+	assert_int_equal(uiommufd_machine_create(&config, NULL, 0, &m), 0);
+	fd = uiommufd_open(m, "/dev/iommu", O_RDWR);
+	assert_int_equal(uiommufd_ioctl(m, fd, IOMMU_IOAS_ALLOC, &alloc), -EOPNOTSUPP);
+	assert_non_null(strstr(traced, "IOMMU_IOAS_ALLOC"));
+	assert_non_null(strstr(traced, "EOPNOTSUPP"));
+	uiommufd_close(m, fd);
+	assert_int_equal(uiommufd_machine_destroy(m), 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -360,6 +383,7 @@ int main(void)
 		T(test_foreign_descriptors),
 		cmocka_unit_test(test_create_errors),
 		cmocka_unit_test(test_forgotten),
+		cmocka_unit_test(test_trace),
 	};
 
 	make_machine();
