@@ -48,7 +48,8 @@
 /* A machine description is a page or two; more is a mistake. */
 #define MAX_MACHINE_FILE (1 << 20)
 /* While a close is under way in a client, look again after this long. */
-#define PENDING_MS 5
+#define PENDING_MS    5
+#define CLOSING_TRIES 50
 /* Set for tests: says what is left at the end, and fails if anything is. */
 #define CHECK_VARIABLE "UIOMMUFD_CHECK"
 
@@ -258,16 +259,26 @@ static void serve(struct session *s)
 
 /* ---- ending ------------------------------------------------------------------- */
 
+/* What the last processes held may take the kernel a moment to close. */
+static void let_go(struct files *files)
+{
+	for (int i = 0; i < CLOSING_TRIES; i++) {
+		bool pending = files_reap(files);
+
+		if (!pending || !files_count(files))
+			return;
+		usleep(PENDING_MS * 1000);
+	}
+}
+
 /* Everything that clients held is let go; answers how much was left after that. */
 static int finish(struct session *s)
 {
 	int left = 0;
 
 	notify_destroy(s->notify);
-	if (s->host.machine) {
-		for (int i = 0; i < 50 && files_reap(s->host.machine->files); i++)
-			usleep(PENDING_MS * 1000);
-	}
+	if (s->host.machine)
+		let_go(s->host.machine->files);
 	process_table_destroy(s->host.processes);
 	left = machine_destroy(s->host.machine);
 	view_destroy(s->host.view);

@@ -503,12 +503,6 @@ static int refresh(const struct view *v, const struct view_node *n)
 
 int view_open(const struct view *v, const struct view_node *n, int flags)
 {
-	/* Links are opened themselves, with O_PATH|O_NOFOLLOW: nothing to resolve. */
-	if (n->kind == VIEW_LINK) {
-		int fd = openat(v->store_fd, in_store(n), flags | O_CLOEXEC);
-
-		return fd < 0 ? -errno : fd;
-	}
 	if (n->config) {
 		int err = refresh(v, n);
 

@@ -91,7 +91,7 @@ const char *view_path_of(const struct view *v, const char *path);
 /* The device node with this number, or NULL. */
 const struct view_node *view_device(const struct view *v, dev_t rdev);
 
-/* The store's file for a node, with open(2)'s flags but for creation. -errno. */
+/* The store's file for a node that is no link, with open(2)'s flags but for creation. */
 int view_open(const struct view *v, const struct view_node *n, int flags);
 /* As the kernel would answer for the node itself; a device is a character device. */
 int view_stat(const struct view *v, const struct view_node *n, struct stat *st);
