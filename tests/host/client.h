@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,6 +61,8 @@ struct device {
 	uint32_t ioas;
 };
 void device_open(struct device *d, const char *path);
+/* False: somebody else has it. */
+bool device_try_open(struct device *d, const char *path);
 void device_close(struct device *d);
 int bind_device(int fd, int iommu);
 uint64_t region_offset(int fd, unsigned index, uint64_t *size, uint32_t *flags);

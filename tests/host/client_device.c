@@ -73,7 +73,7 @@ uint64_t region_offset(int fd, unsigned index, uint64_t *size, uint32_t *flags)
 	return info.offset;
 }
 
-void device_open(struct device *d, const char *path)
+bool device_try_open(struct device *d, const char *path)
 {
 	struct vfio_device_attach_iommufd_pt at = {.argsz = sizeof(at)};
 	uint16_t command = 0x6; /* memory, bus master */
@@ -83,11 +83,20 @@ void device_open(struct device *d, const char *path)
 	d->ioas = alloc_ioas(d->iommu);
 	d->fd = open(path, O_RDWR | O_CLOEXEC);
 	CHECK(d->fd >= 0);
-	CHECK(!bind_device(d->fd, d->iommu));
+	if (bind_device(d->fd, d->iommu)) {
+		device_close(d);
+		return false;
+	}
 	at.pt_id = d->ioas;
 	CHECK(!ioctl(d->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &at));
 	config = region_offset(d->fd, VFIO_PCI_CONFIG_REGION_INDEX, NULL, NULL);
 	CHECK(pwrite(d->fd, &command, 2, (off_t)config + 4) == 2);
+	return true;
+}
+
+void device_open(struct device *d, const char *path)
+{
+	CHECK(device_try_open(d, path));
 }
 
 void device_close(struct device *d)
@@ -210,7 +219,8 @@ void scenario_dma_fork(void)
 
 	device_open(&d, CDEV0);
 	CHECK(in_child(child_dma, &d) == 0);
-	/* The process that mapped it is gone: the device sees an abort, nobody a crash. */
+	/* The process that mapped it is gone: the device sees an abort, nobody a crash.
+	 */
 	CHECK(device_fill(&d, FAR_IOVA, 1, 8) == -EIO);
 	CHECK(!unmap(d.iommu, d.ioas, FAR_IOVA, PAGE));
 	device_close(&d);
@@ -238,8 +248,9 @@ void scenario_dma_exec(void)
 
 void scenario_dma_exec_2(int argc, char **argv)
 {
-	struct device d = {
-		.iommu = atoi(argv[0]), .fd = atoi(argv[1]), .ioas = (uint32_t)atoi(argv[2])};
+	struct device d = {.iommu = atoi(argv[0]),
+			   .fd = atoi(argv[1]),
+			   .ioas = (uint32_t)atoi(argv[2])};
 
 	CHECK(argc == 3);
 	CHECK(device_fill(&d, FAR_IOVA, ~0ull, sizeof(victim)) == -EIO);

@@ -20,8 +20,8 @@ static const struct {
 	const char *name;
 	void (*run)(int argc, char **argv);
 } helpers[] = {
-	{"dma-exec-2", scenario_dma_exec_2},   {"exec-2", scenario_exec_2},
-	{"background", scenario_background},   {"await", scenario_await},
+	{"dma-exec-2", scenario_dma_exec_2}, {"exec-2", scenario_exec_2},
+	{"background", scenario_background}, {"await", scenario_await},
 	{"churn", scenario_churn},
 };
 

@@ -317,7 +317,8 @@ static void test_command(void **state)
 	assert_int_equal(run_command("no-such-command"), 125);
 }
 
-#define SCENARIO_TEST(name) {#name, check_scenario, NULL, NULL, (void *)(uintptr_t) #name},
+#define SCENARIO_TEST(name)                                                              \
+	{#name, check_scenario, NULL, NULL, (void *)(uintptr_t) #name},
 
 int main(void)
 {
