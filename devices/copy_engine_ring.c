@@ -12,7 +12,6 @@
  * retry fetches it again.
  */
 #include <endian.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "devices/copy_engine.h"
@@ -252,11 +251,11 @@ static struct failure write_completion(struct copy_engine *ce, uint32_t status)
 	uint64_t first = htole64(d->value);
 	struct uiommufd_fault fault;
 
-	atomic_thread_fence(memory_order_release);
+	__sync_synchronize();
 	if (uiommufd_dma_write(ce->channel, d->completion + 8, second, sizeof(second),
 			       &fault))
 		return dma_failure(CE_STAGE_COMPLETION, &fault);
-	atomic_thread_fence(memory_order_release);
+	__sync_synchronize();
 	if (uiommufd_dma_write(ce->channel, d->completion, &first, sizeof(first), &fault))
 		return dma_failure(CE_STAGE_COMPLETION, &fault);
 	return (struct failure){0};

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
@@ -135,7 +134,7 @@ int ce_submit(struct ce *ce, const struct ce_desc *desc)
 int ce_kick(struct ce *ce)
 {
 	/* The descriptors have to be in memory before the engine hears of them. */
-	atomic_thread_fence(memory_order_seq_cst);
+	__sync_synchronize();
 	return ce_write32(ce, CE_REG_PRODUCER, ce->tail);
 }
 
@@ -157,7 +156,7 @@ int ce_wait(struct ce *ce)
 			return -ETIMEDOUT;
 	}
 	/* What the engine wrote is to be read after its being done was. */
-	atomic_thread_fence(memory_order_seq_cst);
+	__sync_synchronize();
 	return 0;
 }
 

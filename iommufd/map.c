@@ -48,27 +48,23 @@ static uint64_t page_start(const struct map_request *req)
 	return req->start & ~PAGE_MASK;
 }
 
-/* From the start of the first page to the last byte; the caller has checked @length. */
+/*
+ * From the start of the first page to the last byte, which lies below 2^64: so this can
+ * wrap to 0 but no further, and 0 is refused (pages_create).
+ */
 static uint64_t paged_length(const struct map_request *req)
 {
 	return req->length + (req->start & PAGE_MASK);
 }
 
-static int check_flags(uint32_t flags)
+/* What can be told from the words alone; @src is 0 where there is no source IOVA. */
+static int check_words(uint32_t flags, uint64_t length, uint64_t iova, uint64_t src)
 {
-	return flags & ~(uint32_t)MAP_FLAGS ? -EOPNOTSUPP : 0;
-}
-
-/* After the check for overflow, which differs. */
-static int check_prot(uint32_t flags)
-{
+	if (flags & ~(uint32_t)MAP_FLAGS)
+		return -EOPNOTSUPP;
+	if (length == UINT64_MAX || iova == UINT64_MAX || src == UINT64_MAX)
+		return -EOVERFLOW;
 	return prot_of(flags) ? 0 : -EINVAL;
-}
-
-/* Leaves room for paged_length(). */
-static int check_length(uint64_t length)
-{
-	return !length || length > UINT64_MAX - PORT_PAGE_SIZE ? -EINVAL : 0;
 }
 
 /* Takes @pages over. */
@@ -101,9 +97,8 @@ static int map_user(struct client *c, struct ioas *ioas, struct map_request *req
 
 	if (__builtin_add_overflow(req->start, req->length, &end))
 		return -EOVERFLOW;
-	err = check_length(req->length);
-	if (err)
-		return err;
+	if (!req->length)
+		return -EINVAL;
 	err = c->ops->user_memory(c, page_start(req), paged_length(req), &source);
 	return err ? err : map_source(ioas, source, req);
 }
@@ -117,13 +112,11 @@ long iommufd_ioas_map(struct uapi_call *call)
 				  .length = cmd->length,
 				  .iova = cmd->iova};
 	struct iommufd_ioas *ioas;
-	int err = check_flags(cmd->flags);
+	int err;
 
-	if (err || cmd->__reserved)
+	if (cmd->__reserved)
 		return -EOPNOTSUPP;
-	if (cmd->iova == UINT64_MAX || cmd->length == UINT64_MAX)
-		return -EOVERFLOW;
-	err = check_prot(cmd->flags);
+	err = check_words(cmd->flags, cmd->length, cmd->iova, 0);
 	if (err)
 		return err;
 	ioas = ioas_get(ctx, cmd->ioas_id);
@@ -139,44 +132,6 @@ long iommufd_ioas_map(struct uapi_call *call)
 }
 
 /* ---- files ---------------------------------------------------------------------- */
-
-/*
- * A virtual file that is no dma-buf: can be mapped as long as nobody looks, as any file
- * that is not memory. Its placeholder must not be taken for the memory file it is.
- */
-static int no_memory_pin(struct mem_source *s, uint64_t offset, uint64_t length,
-			 bool write, struct run_list *runs)
-{
-	return -EINVAL;
-}
-
-static void no_memory_unpin(struct mem_source *s, uint64_t offset, uint64_t length)
-{
-}
-
-static void no_memory_destroy(struct mem_source *s)
-{
-	port_free(s);
-}
-
-static const struct mem_source_ops no_memory_ops = {
-	.pin = no_memory_pin,
-	.unpin = no_memory_unpin,
-	.destroy = no_memory_destroy,
-};
-
-static int no_memory_source(uint64_t start, struct mem_source **out)
-{
-	struct mem_source *s = port_alloc(sizeof(*s));
-
-	if (!s)
-		return -ENOMEM;
-	s->ops = &no_memory_ops;
-	s->address = start;
-	s->is_file = true;
-	*out = s;
-	return 0;
-}
 
 static int file_source(struct client *c, int fd, uint64_t start, struct mem_source **out)
 {
@@ -194,26 +149,21 @@ static int map_dmabuf(struct machine *m, struct ioas *ioas, struct dmabuf *buf,
 		      struct map_request *req)
 {
 	struct pages *pages;
-	int err;
+	int err = pages_create_dmabuf(buf, page_start(req), paged_length(req),
+				      writable(req), m->multi_range_dmabuf, &pages);
 
-	/* Before the length grows by the offset in the page. */
-	if (req->start + (req->length - 1) >= buf->size)
-		return -EINVAL;
-	err = pages_create_dmabuf(buf, page_start(req), paged_length(req), writable(req),
-				  m->multi_range_dmabuf, &pages);
 	return err ? err : map_pages(ioas, pages, req);
 }
 
-static int map_plain_file(struct client *c, struct ioas *ioas, int fd, bool ours,
-			  struct map_request *req)
+/*
+ * Any other file, virtual ones included. Whether it is memory is looked at by the first
+ * pin, which knows placeholders, so what has no memory can be mapped while nobody looks.
+ */
+static int map_other(struct client *c, struct ioas *ioas, int fd, struct map_request *req)
 {
 	struct mem_source *source;
-	int err = check_length(req->length);
+	int err = file_source(c, fd, page_start(req), &source);
 
-	if (err)
-		return err;
-	err = ours ? no_memory_source(page_start(req), &source)
-		   : file_source(c, fd, page_start(req), &source);
 	return err ? err : map_source(ioas, source, req);
 }
 
@@ -235,7 +185,7 @@ static int map_file(struct client *c, struct ioas *ioas, int fd, struct map_requ
 	if (buf)
 		err = map_dmabuf(c->machine, ioas, buf, req);
 	else
-		err = map_plain_file(c, ioas, fd, f, req);
+		err = map_other(c, ioas, fd, req);
 	dmabuf_put(buf);
 	vfile_put(f);
 	return err;
@@ -250,13 +200,8 @@ long iommufd_ioas_map_file(struct uapi_call *call)
 				  .length = cmd->length,
 				  .iova = cmd->iova};
 	struct iommufd_ioas *ioas;
-	int err = check_flags(cmd->flags);
+	int err = check_words(cmd->flags, cmd->length, cmd->iova, 0);
 
-	if (err)
-		return err;
-	if (cmd->iova == UINT64_MAX || cmd->length == UINT64_MAX)
-		return -EOVERFLOW;
-	err = check_prot(cmd->flags);
 	if (err)
 		return err;
 	ioas = ioas_get(ctx, cmd->ioas_id);
@@ -272,18 +217,6 @@ long iommufd_ioas_map_file(struct uapi_call *call)
 }
 
 /* ---- copy ----------------------------------------------------------------------- */
-
-static int check_copy(const struct iommu_ioas_copy *cmd)
-{
-	int err = check_flags(cmd->flags);
-
-	if (err)
-		return err;
-	if (cmd->length == UINT64_MAX || cmd->src_iova == UINT64_MAX ||
-	    cmd->dst_iova == UINT64_MAX)
-		return -EOVERFLOW;
-	return check_prot(cmd->flags);
-}
 
 /* The source's range is looked at before the destination. */
 static int check_copy_range(const struct iommu_ioas_copy *cmd)
@@ -303,7 +236,7 @@ long iommufd_ioas_copy(struct uapi_call *call)
 	struct iommufd_ctx *ctx = call_ctx(call);
 	struct iommufd_ioas *src, *dst;
 	uint64_t iova = cmd->dst_iova;
-	int err = check_copy(cmd);
+	int err = check_words(cmd->flags, cmd->length, cmd->dst_iova, cmd->src_iova);
 
 	if (err)
 		return err;

@@ -50,7 +50,12 @@ API int uiommufd_machine_create(const struct uiommufd_config *config, char *erro
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return -ENOMEM;
+	m->trace.line = trace_line;
+	m->trace_fn = full.trace;
+	m->trace_arg = full.trace_arg;
 	err = machine_create(&full, error, error_cap, &m->machine);
+	if (!err && full.trace)
+		m->machine->trace = &m->trace;
 	if (!err)
 		err = local_client_create(m->machine, &m->client);
 	if (err) {
@@ -58,11 +63,6 @@ API int uiommufd_machine_create(const struct uiommufd_config *config, char *erro
 		free(m);
 		return err;
 	}
-	m->trace.line = trace_line;
-	m->trace_fn = full.trace;
-	m->trace_arg = full.trace_arg;
-	if (full.trace)
-		m->machine->trace = &m->trace;
 	*out = m;
 	return 0;
 }

@@ -151,6 +151,8 @@ int local_client_create(struct machine *m, struct client **out)
 	}
 	l->base.ops = &local_ops;
 	l->base.machine = m;
+	l->base.trace = m->trace;
+	l->base.pid = getpid();
 	l->space.ops = &local_space_ops;
 	l->space.refs = 1;
 	l->space.own = true;

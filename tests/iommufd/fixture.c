@@ -231,7 +231,7 @@ static const struct iommufd_resv msi_window = {MSI, MSI + 0xfffff};
 
 void device_init(struct fake_device *d, const void *group)
 {
-	*d = (struct fake_device){0};
+	memset(d, 0, sizeof(*d));
 	dma_requester_init(&d->requester);
 	dma_requester_set_master(&d->requester, true);
 	d->info.requester = &d->requester;

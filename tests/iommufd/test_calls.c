@@ -11,6 +11,60 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "iommufd/private.h"
+
+/* The sizes of Linux 7.3: of the least that is taken, and of all that is known. */
+static const struct {
+	uint32_t cmd, min, size;
+} sizes[] = {
+	{IOMMU_DESTROY, 8, 8},
+	{IOMMU_IOAS_ALLOC, 12, 12},
+	{IOMMU_IOAS_ALLOW_IOVAS, 24, 24},
+	{IOMMU_IOAS_COPY, 40, 40},
+	{IOMMU_IOAS_IOVA_RANGES, 32, 32},
+	{IOMMU_IOAS_MAP, 40, 40},
+	{IOMMU_IOAS_UNMAP, 24, 24},
+	{IOMMU_OPTION, 24, 24},
+	{IOMMU_VFIO_IOAS, 12, 12},
+	{IOMMU_HWPT_ALLOC, 24, 48},
+	{IOMMU_GET_HW_INFO, 32, 40},
+	{IOMMU_HWPT_SET_DIRTY_TRACKING, 16, 16},
+	{IOMMU_HWPT_GET_DIRTY_BITMAP, 48, 48},
+	{IOMMU_HWPT_INVALIDATE, 32, 32},
+	{IOMMU_FAULT_QUEUE_ALLOC, 16, 16},
+	{IOMMU_IOAS_MAP_FILE, 40, 40},
+	{IOMMU_VIOMMU_ALLOC, 24, 40},
+	{IOMMU_VDEVICE_ALLOC, 24, 24},
+	{IOMMU_IOAS_CHANGE_PROCESS, 8, 8},
+	{IOMMU_VEVENTQ_ALLOC, 28, 32},
+	{IOMMU_HW_QUEUE_ALLOC, 40, 40},
+	{IOMMU_IOAS_NOIOMMU_GET_PA, 40, 40},
+};
+
+static void table_of_calls(void **state)
+{
+	struct fixture *fx = *state;
+
+	assert_null(uapi_table_error(&iommufd_table));
+	assert_int_equal(iommufd_table.n, ARRAY_LEN(sizes));
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		const struct uapi_entry *e = uapi_find(&iommufd_table, sizes[i].cmd);
+		uint32_t buf[32] = {0};
+
+		assert_non_null(e);
+		assert_int_equal(e->min_size, sizes[i].min);
+		assert_int_equal(e->size, sizes[i].size);
+		if (!e->handler)
+			continue;
+		buf[0] = e->min_size - 1u;
+		assert_err(call(fx, e->cmd, buf), EINVAL);
+		buf[0] = e->size + 4u;
+		buf[e->size / 4] = 1;
+		assert_err(call(fx, e->cmd, buf), E2BIG);
+		assert_err(call(fx, e->cmd, (void *)8), EFAULT);
+	}
+}
+
 static void dispatch(void **state)
 {
 	struct fixture *fx = *state;
@@ -460,6 +514,7 @@ static void close_with_everything_live(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(table_of_calls),
 		TEST(dispatch),
 		TEST(response_that_faults_makes_nothing),
 		TEST(lowest_free_id),

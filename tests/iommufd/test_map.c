@@ -363,6 +363,47 @@ static void attach_with_revoked_areas(void **state)
 	world_end(&w);
 }
 
+/* Lengths that wrap when the offset in the first page is added. */
+static void lengths_at_the_top(void **state)
+{
+	struct fixture *fx = *state;
+	struct world w;
+	int mem = memfd(PAGE);
+
+	world_begin(fx, &w, false);
+	const struct step steps[] = {
+		STEP("dma-buf", EINVAL, .start = 0xfff, .length = UINT64_MAX - 0xffe),
+		STEP("dma-buf", EINVAL, .start = 0x800, .length = UINT64_MAX - 0x800),
+		STEP("file", EINVAL, .fd = mem, .start = 0xfff,
+		     .length = UINT64_MAX - 0xffe),
+		STEP("file", EINVAL, .fd = mem, .start = 0x800,
+		     .length = UINT64_MAX - 0x800),
+	};
+	run_steps(fx, &w, steps, sizeof(steps) / sizeof(steps[0]));
+	close(mem);
+	world_end(&w);
+}
+
+static const struct vfile_ops plain_ops = {.name = "plain"};
+
+/* Its placeholder is a memory file that is large enough: it is not the file's memory. */
+static void placeholder_is_no_memory(void **state)
+{
+	struct fixture *fx = *state;
+	struct world w;
+	struct vfile plain;
+	int fd;
+
+	vfile_init(&plain, &plain_ops, -1, 1 << 20);
+	fd = fd_of(fx, &plain);
+	world_begin(fx, &w, true);
+	assert_err(map_file(fx, (struct map){.ioas = w.ioas, .fd = fd, .length = PAGE},
+			    NULL),
+		   EINVAL);
+	world_end(&w);
+	close(fd);
+}
+
 /* Files that are not memory are taken until somebody looks at them. */
 static void other_files(void **state)
 {
@@ -422,6 +463,8 @@ static void user_memory(void **state)
 		 0},
 		{"iova", {AT(UINT64_MAX), .start = va, .length = PAGE}, EOVERFLOW},
 		{"length", {.start = va, .length = UINT64_MAX}, EOVERFLOW},
+		{"huge", {.start = va, .length = UINT64_MAX - 1}, EOVERFLOW},
+		{"huge from 0", {.start = 0, .length = UINT64_MAX - 1}, EINVAL},
 		{"no length", {.ioas = 77, .start = TOP, .length = PAGE}, ENOENT},
 	};
 
@@ -527,6 +570,8 @@ int main(void)
 		TEST(revoked),
 		TEST(attach_finds_bad_areas),
 		TEST(attach_with_revoked_areas),
+		TEST(lengths_at_the_top),
+		TEST(placeholder_is_no_memory),
 		TEST(other_files),
 		TEST(user_memory),
 		TEST(unaligned_user_memory),

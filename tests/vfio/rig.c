@@ -113,21 +113,22 @@ void rig_model_default(struct rig_model *m, unsigned index)
 
 /* ---- the machine ------------------------------------------------------------------ */
 
-static void create_device(struct rig *r, struct rig_model *model)
+int rig_try_device(struct rig *r, struct rig_model *model, char *error, size_t cap)
 {
 	const struct uiommufd_option option = {"model", (const char *)model};
 	const struct pci_placement place = {
 		.bdf = model->bdf,
 		.index = (unsigned)r->machine.nr_devices,
 		.group = model->group,
-		.group_key = &r->machine.group_keys[model->group],
+		.group_key = &r->groups[model->group],
+		.group_owner = &r->groups[model->group].owner,
 	};
-	char error[200] = "";
+	int err = pci_device_create(&r->machine, &rig_test_model, &option, 1, &place,
+				    error, cap, &r->devices[r->machine.nr_devices]);
 
-	if (pci_device_create(&r->machine, &rig_test_model, &option, 1, &place, error,
-			      sizeof(error), &r->devices[r->machine.nr_devices]))
-		fail_msg("%s", error);
-	r->machine.nr_devices++;
+	if (!err)
+		r->machine.nr_devices++;
+	return err;
 }
 
 static struct rig *rig_of(struct client *c)
@@ -177,8 +178,12 @@ void rig_create(struct rig *r, struct rig_model *models, size_t n)
 	r->ops.copy_out = copy_out;
 	r->client->ops = &r->ops;
 	r->machine.devices = r->devices;
-	for (size_t i = 0; i < n; i++)
-		create_device(r, &models[i]);
+	for (size_t i = 0; i < n; i++) {
+		char error[200] = "";
+
+		if (rig_try_device(r, &models[i], error, sizeof(error)))
+			fail_msg("device %zu: %s", i, error);
+	}
 }
 
 void rig_destroy(struct rig *r)

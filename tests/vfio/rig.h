@@ -50,6 +50,7 @@ struct rig_model {
 struct rig {
 	struct machine machine;
 	struct pci_device *devices[RIG_DEVICES];
+	struct machine_group groups[RIG_DEVICES]; /* by number */
 	struct client *client;
 	const struct client_ops *local; /* what rig.c's operations are made from */
 	struct client_ops ops;
@@ -66,6 +67,8 @@ struct rig {
 /* Registers in BAR 0, 1 MiB of memory in BAR 2, 8 vectors, FLR and PM; alone on a bus. */
 void rig_model_default(struct rig_model *m, unsigned index);
 void rig_create(struct rig *r, struct rig_model *models, size_t n);
+/* One more device; the result of its creation. */
+int rig_try_device(struct rig *r, struct rig_model *model, char *error, size_t cap);
 /* Fails the test if descriptors are still open. */
 void rig_destroy(struct rig *r);
 

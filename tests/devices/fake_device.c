@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "fake_device.h"
+
+struct uiommufd_channel {
+	struct uiommufd_device *dev;
+};
+
+/* ---- for the tests --------------------------------------------------------------- */
+
+static void free_bars(struct uiommufd_device *dev)
+{
+	for (unsigned i = 0; i < UIOMMUFD_BARS; i++)
+		if (dev->bar_memory[i])
+			munmap(dev->bar_memory[i], dev->desc.bars[i].size);
+}
+
+static void make_bars(struct uiommufd_device *dev)
+{
+	for (unsigned i = 0; i < UIOMMUFD_BARS; i++)
+		if (dev->desc.bars[i].size &&
+		    dev->desc.bars[i].flags & UIOMMUFD_BAR_MEMORY)
+			dev->bar_memory[i] =
+				mmap(NULL, dev->desc.bars[i].size, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+
+static void fake_free(struct uiommufd_device *dev)
+{
+	free_bars(dev);
+	pthread_mutex_destroy(&dev->regs);
+	pthread_rwlock_destroy(&dev->space);
+	free(dev);
+}
+
+int fake_device_create(const struct uiommufd_model *model,
+		       const struct uiommufd_option *options, size_t n, bool fail_channel,
+		       struct uiommufd_device **out)
+{
+	struct uiommufd_device *dev = calloc(1, sizeof(*dev));
+	int err;
+
+	if (!dev)
+		return -ENOMEM;
+	pthread_mutex_init(&dev->regs, NULL);
+	pthread_rwlock_init(&dev->space, NULL);
+	dev->attached = dev->master = true;
+	dev->fail_channel = fail_channel;
+	*out = dev;
+	err = model->create(dev, options, n, &dev->desc, &dev->ops, &dev->model);
+	if (err)
+		return err; /* the caller reads dev->error and destroys it */
+	make_bars(dev);
+	fake_reset(dev, UIOMMUFD_RESET_POWER_ON);
+	return 0;
+}
+
+void fake_device_destroy(struct uiommufd_device *dev)
+{
+	if (dev->ops.destroy)
+		dev->ops.destroy(dev->model);
+	fake_free(dev);
+}
+
+static void add_region(struct uiommufd_device *dev, struct fake_region region)
+{
+	pthread_rwlock_wrlock(&dev->space);
+	for (unsigned i = 0; i < FAKE_REGIONS; i++) {
+		if (dev->regions[i].bytes)
+			continue;
+		dev->regions[i] = region;
+		break;
+	}
+	pthread_rwlock_unlock(&dev->space);
+}
+
+void fake_map(struct uiommufd_device *dev, uint64_t iova, void *memory, uint64_t bytes,
+	      unsigned perm)
+{
+	add_region(dev, (struct fake_region){iova, bytes, memory, bytes, perm});
+}
+
+void fake_map_endless(struct uiommufd_device *dev, uint64_t iova, void *memory,
+		      uint64_t bytes)
+{
+	add_region(dev,
+		   (struct fake_region){iova, UINT64_C(1) << 40, memory, bytes, FAKE_RW});
+}
+
+void fake_unmap(struct uiommufd_device *dev, uint64_t iova)
+{
+	pthread_rwlock_wrlock(&dev->space);
+	for (unsigned i = 0; i < FAKE_REGIONS; i++)
+		if (dev->regions[i].iova == iova)
+			dev->regions[i].bytes = 0;
+	pthread_rwlock_unlock(&dev->space);
+}
+
+void fake_set_master(struct uiommufd_device *dev, bool on)
+{
+	pthread_rwlock_wrlock(&dev->space);
+	dev->master = on;
+	pthread_rwlock_unlock(&dev->space);
+}
+
+void fake_set_attached(struct uiommufd_device *dev, bool on)
+{
+	pthread_rwlock_wrlock(&dev->space);
+	dev->attached = on;
+	pthread_rwlock_unlock(&dev->space);
+}
+
+uint64_t fake_read(struct uiommufd_device *dev, unsigned bar, uint64_t offset,
+		   unsigned size)
+{
+	uint64_t value;
+
+	pthread_mutex_lock(&dev->regs);
+	value = dev->ops.mmio_read(dev->model, bar, offset, size);
+	pthread_mutex_unlock(&dev->regs);
+	return value;
+}
+
+void fake_write(struct uiommufd_device *dev, unsigned bar, uint64_t offset, unsigned size,
+		uint64_t value)
+{
+	pthread_mutex_lock(&dev->regs);
+	dev->ops.mmio_write(dev->model, bar, offset, size, value);
+	pthread_mutex_unlock(&dev->regs);
+}
+
+void fake_reset(struct uiommufd_device *dev, enum uiommufd_reset kind)
+{
+	pthread_mutex_lock(&dev->regs);
+	dev->ops.reset(dev->model, kind);
+	pthread_mutex_unlock(&dev->regs);
+}
+
+/* ---- the device API -------------------------------------------------------------- */
+
+void uiommufd_device_error(struct uiommufd_device *dev, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(dev->error, sizeof(dev->error), format, args);
+	va_end(args);
+}
+
+void *uiommufd_bar_memory(struct uiommufd_device *dev, unsigned bar)
+{
+	return dev->bar_memory[bar];
+}
+
+int uiommufd_channel_create(struct uiommufd_device *dev, struct uiommufd_channel **out)
+{
+	struct uiommufd_channel *ch = dev->fail_channel ? NULL : malloc(sizeof(*ch));
+
+	if (!ch)
+		return -ENOMEM;
+	ch->dev = dev;
+	*out = ch;
+	return 0;
+}
+
+void uiommufd_channel_destroy(struct uiommufd_channel *ch)
+{
+	free(ch);
+}
+
+void uiommufd_irq(struct uiommufd_device *dev, unsigned vector)
+{
+	atomic_fetch_add(&dev->irqs[vector], 1);
+}
+
+/* Space held. Where @iova is and how many bytes follow, or why it is nowhere. */
+static uint8_t *translate(struct uiommufd_device *dev, uint64_t iova, bool write,
+			  uint64_t *bytes, enum uiommufd_fault_reason *reason)
+{
+	unsigned perm = write ? FAKE_WRITE : FAKE_READ;
+
+	*reason = UIOMMUFD_FAULT_NONE;
+	if (!dev->master)
+		*reason = UIOMMUFD_FAULT_NO_MASTER;
+	else if (!dev->attached)
+		*reason = UIOMMUFD_FAULT_BLOCKED;
+	if (*reason)
+		return NULL;
+	for (unsigned i = 0; i < FAKE_REGIONS; i++) {
+		const struct fake_region *r = &dev->regions[i];
+
+		if (iova - r->iova >= r->bytes)
+			continue;
+		if (!(r->perm & perm)) {
+			*reason = UIOMMUFD_FAULT_PERM;
+			return NULL;
+		}
+		*bytes = r->repeat - (iova - r->iova) % r->repeat;
+		return r->memory + (iova - r->iova) % r->repeat;
+	}
+	*reason = UIOMMUFD_FAULT_UNMAPPED;
+	return NULL;
+}
+
+/*
+ * One access: from @src (or, if NULL, from IOVA @from) to @dst (or IOVA @to). Pieces
+ * of 4 KiB, each under the lock, so that unmaps happen in the middle.
+ */
+static int transfer(struct uiommufd_channel *ch, uint8_t *dst, uint64_t to,
+		    const uint8_t *src, uint64_t from, uint64_t n,
+		    struct uiommufd_fault *fault)
+{
+	struct uiommufd_device *dev = ch->dev;
+	enum uiommufd_fault_reason reason = UIOMMUFD_FAULT_NONE;
+
+	atomic_fetch_add(&dev->accesses, 1);
+	for (uint64_t done = 0; done < n;) {
+		uint64_t s_bytes = n, d_bytes = n, piece = 4096;
+		const uint8_t *s = src ? src + done : NULL;
+		uint8_t *d = dst ? dst + done : NULL;
+
+		pthread_rwlock_rdlock(&dev->space);
+		if (!s)
+			s = translate(dev, from + done, false, &s_bytes, &reason);
+		if (s && !d)
+			d = translate(dev, to + done, true, &d_bytes, &reason);
+		piece = piece < n - done ? piece : n - done;
+		piece = piece < s_bytes ? piece : s_bytes;
+		piece = piece < d_bytes ? piece : d_bytes;
+		if (s && d)
+			memcpy(d, s, piece);
+		pthread_rwlock_unlock(&dev->space);
+		if (!s || !d) {
+			*fault = (struct uiommufd_fault){
+				reason, s ? to + done : from + done, s != NULL};
+			return -EFAULT;
+		}
+		done += piece;
+	}
+	return 0;
+}
+
+int uiommufd_dma_read(struct uiommufd_channel *ch, uint64_t iova, void *dst, size_t n,
+		      struct uiommufd_fault *fault)
+{
+	return transfer(ch, dst, 0, NULL, iova, n, fault);
+}
+
+int uiommufd_dma_write(struct uiommufd_channel *ch, uint64_t iova, const void *src,
+		       size_t n, struct uiommufd_fault *fault)
+{
+	return transfer(ch, NULL, iova, src, 0, n, fault);
+}
+
+int uiommufd_dma_copy(struct uiommufd_channel *ch, uint64_t dst, uint64_t src, uint64_t n,
+		      struct uiommufd_fault *fault)
+{
+	return transfer(ch, NULL, dst, NULL, src, n, fault);
+}
+
+int uiommufd_dma_fill(struct uiommufd_channel *ch, uint64_t dst, uint8_t byte, uint64_t n,
+		      struct uiommufd_fault *fault)
+{
+	uint8_t bytes[4096];
+
+	memset(bytes, byte, sizeof(bytes));
+	for (uint64_t done = 0; done < n; done += sizeof(bytes)) {
+		uint64_t piece = n - done < sizeof(bytes) ? n - done : sizeof(bytes);
+		int err = transfer(ch, NULL, dst + done, bytes, 0, piece, fault);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A stand-in for the machine behind the device API, for tests of models: an IO address
+ * space of a few regions, counted interrupts, BAR memory, and the register lock. The
+ * worker is the real one.
+ *
+ * Regions may be mapped and unmapped while the model runs: fake_unmap() returns when no
+ * access is in flight, as the real one does.
+ */
+#ifndef TESTS_DEVICES_FAKE_DEVICE_H
+#define TESTS_DEVICES_FAKE_DEVICE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "uiommufd/device.h"
+
+#define FAKE_REGIONS 16
+#define FAKE_VECTORS 8
+
+enum fake_perm {
+	FAKE_READ = 1,
+	FAKE_WRITE = 2,
+	FAKE_RW = 3,
+};
+
+struct fake_region {
+	uint64_t iova, bytes; /* 0 bytes: free */
+	uint8_t *memory;
+	uint64_t repeat; /* of the memory: it shows again and again in the region */
+	unsigned perm;
+};
+
+struct uiommufd_device {
+	struct uiommufd_device_desc desc;
+	struct uiommufd_device_ops ops;
+	void *model;
+	pthread_mutex_t regs;
+	pthread_rwlock_t space; /* guards what follows; held over each access */
+	struct fake_region regions[FAKE_REGIONS];
+	bool attached, master;
+	void *bar_memory[UIOMMUFD_BARS];
+	atomic_uint irqs[FAKE_VECTORS];
+	atomic_ulong accesses; /* DMA accesses so far */
+	bool fail_channel;     /* make uiommufd_channel_create() fail */
+	char error[256];
+};
+
+/* Creates the model's device and powers it on. 0 or create's error. */
+int fake_device_create(const struct uiommufd_model *model,
+		       const struct uiommufd_option *options, size_t n, bool fail_channel,
+		       struct uiommufd_device **out);
+void fake_device_destroy(struct uiommufd_device *dev);
+
+void fake_map(struct uiommufd_device *dev, uint64_t iova, void *memory, uint64_t bytes,
+	      unsigned perm);
+/* A region of 1 TiB that shows @memory over and over: work that does not end. */
+void fake_map_endless(struct uiommufd_device *dev, uint64_t iova, void *memory,
+		      uint64_t bytes);
+void fake_unmap(struct uiommufd_device *dev, uint64_t iova);
+void fake_set_master(struct uiommufd_device *dev, bool on);
+void fake_set_attached(struct uiommufd_device *dev, bool on);
+
+uint64_t fake_read(struct uiommufd_device *dev, unsigned bar, uint64_t offset,
+		   unsigned size);
+void fake_write(struct uiommufd_device *dev, unsigned bar, uint64_t offset, unsigned size,
+		uint64_t value);
+void fake_reset(struct uiommufd_device *dev, enum uiommufd_reset kind);
+
+#endif
