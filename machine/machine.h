@@ -30,6 +30,8 @@ struct machine {
 	size_t nr_devices;
 	char group_keys[65536]; /* only their addresses are used: a key for each group */
 	struct uapi_trace *trace; /* NULL: off */
+	/* Calls of /dev/iommu besides Linux's uAPI; NULL: none. */
+	const struct uapi_table *iommu_calls;
 	/* Extensions the user switched on. */
 	bool multi_range_dmabuf; /* several ranges per dma-buf in MAP_FILE */
 };
