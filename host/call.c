@@ -46,6 +46,7 @@ const struct call_entry call_table[] = {
 	{SYS_faccessat, CALL_ALWAYS, 0, serve_faccessat},
 	{SYS_faccessat2, CALL_ALWAYS, 0, serve_faccessat},
 	{SYS_readlinkat, CALL_ALWAYS, 0, serve_readlinkat},
+	{SYS_getcwd, CALL_ALWAYS, 0, serve_getcwd},
 	{SYS_getxattr, CALL_ALWAYS, 0, serve_xattr},
 	{SYS_lgetxattr, CALL_ALWAYS, 0, serve_xattr},
 	{SYS_listxattr, CALL_ALWAYS, 0, serve_xattr},
@@ -172,7 +173,9 @@ int call_get_fd(struct call *c, int fd)
 		c->process = NULL;
 		ours = get_fd_of_process(c, fd);
 	}
-	if (ours == -EBADF && process_id(c->process) != c->tid)
+	/* The first thread, by which the process is known, may have ended. */
+	if ((ours == -EBADF || ours == -ESRCH) && c->process &&
+	    process_id(c->process) != c->tid)
 		ours = process_get_thread_fd(c->tid, fd);
 	if (ours == -EPERM && process_warn_once(c->host->processes))
 		complain("process %d does not let itself be looked into (see uiommufd "
@@ -200,24 +203,18 @@ struct vfile *call_get_vfile(struct call *c, int fd, int *ours)
 	return f;
 }
 
-long call_install(struct call *c, int fd, bool cloexec, bool answer)
+long call_install(struct call *c, int fd, bool cloexec)
 {
 	struct seccomp_notif_addfd add = {
 		.id = c->id,
-		.flags = answer ? SECCOMP_ADDFD_FLAG_SEND : 0,
 		.srcfd = (__u32)fd,
 		.newfd_flags = cloexec ? O_CLOEXEC : 0,
 	};
 	int n = ioctl(c->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+	int err = -errno;
 
-	if (n >= 0) {
-		c->installed = n;
-		return answer ? CALL_ANSWERED : n;
-	}
-	/* Linux before 5.14 cannot answer with it. */
-	if (answer && errno == EINVAL)
-		return call_install(c, fd, cloexec, false);
-	return -errno;
+	close(fd);
+	return n < 0 ? err : n;
 }
 
 /* ---- the client's face to the rest -------------------------------------------- */
@@ -249,13 +246,10 @@ static int client_op_get_fd(struct client *client, int fd)
 static int client_op_install(struct client *client, struct vfile *f, int open_flags)
 {
 	int fd = files_open(client->machine->files, f, open_flags);
-	long n;
 
 	if (fd < 0)
 		return fd;
-	n = call_install(call_of(client), fd, open_flags & O_CLOEXEC, false);
-	close(fd);
-	return (int)n;
+	return (int)call_install(call_of(client), fd, open_flags & O_CLOEXEC);
 }
 
 static int client_op_user_memory(struct client *client, uint64_t va, uint64_t length,

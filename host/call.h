@@ -27,8 +27,7 @@ struct process;
 struct vfile;
 
 /* What a server may answer besides a result or -errno. */
-#define CALL_PROCEED  LONG_MIN       /* not ours: the kernel carries the call out */
-#define CALL_ANSWERED (LONG_MIN + 1) /* the answer has been sent already */
+#define CALL_PROCEED LONG_MIN /* not ours: the kernel carries the call out */
 
 struct call {
 	struct client client;
@@ -39,7 +38,6 @@ struct call {
 	int nr;
 	const __u64 *args;
 	struct process *process; /* once call_process() has found it */
-	int installed; /* the number of the last descriptor given to the client */
 };
 
 void call_init(struct call *c, struct host *host, int listener,
@@ -67,10 +65,10 @@ int call_get_fd(struct call *c, int fd);
 struct vfile *call_get_vfile(struct call *c, int fd, int *ours);
 
 /*
- * Give the client @fd (which stays ours to close). With @answer the number is the
- * call's result and CALL_ANSWERED comes back; without, the number or -errno.
+ * Give the client a duplicate of @fd, which is closed: before the client goes on, so that
+ * the last close of it is the client's and not ours. Its number there, or -errno.
  */
-long call_install(struct call *c, int fd, bool cloexec, bool answer);
+long call_install(struct call *c, int fd, bool cloexec);
 
 /* One table for all system calls that are notified. */
 enum call_when {
@@ -111,6 +109,7 @@ long serve_access(struct call *c);
 long serve_faccessat(struct call *c);
 long serve_readlink(struct call *c);
 long serve_readlinkat(struct call *c);
+long serve_getcwd(struct call *c);
 long serve_xattr(struct call *c);
 
 #endif

@@ -118,23 +118,40 @@ static int find_target(struct call *c, int dirfd, uint64_t va, bool follow,
 		t->kind = TARGET_NODE;
 		return 0;
 	}
-	t->fd = files_count(c->host->machine->files) ? fd_of_path(c, t->path) : -1;
+	t->fd = fd_of_path(c, t->path);
 	if (t->fd >= 0)
 		t->kind = TARGET_FD;
 	return 0;
+}
+
+/* What /proc says of the client's descriptor, if that is in the store: a virtual path. */
+static const char *store_path(struct call *c, int fd, char *buf, size_t cap)
+{
+	char link[64];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/%d/fd/%d", (int)c->tid, fd);
+	n = readlink(link, buf, cap - 1);
+	if (n <= 0)
+		return NULL;
+	buf[n] = '\0';
+	return view_path_of(c->host->view, buf);
+}
+
+static const struct view_node *node_of_store(struct call *c, int fd)
+{
+	char buf[PATH_MAX + 64];
+	const char *path = store_path(c, fd, buf, sizeof(buf));
+	const struct view_node *n;
+
+	return path && !view_resolve(c->host->view, "/", path, false, &n) ? n : NULL;
 }
 
 /* ---- open ---------------------------------------------------------------------- */
 
 static long install(struct call *c, int fd, int flags)
 {
-	long r;
-
-	if (fd < 0)
-		return fd;
-	r = call_install(c, fd, flags & O_CLOEXEC, true);
-	close(fd);
-	return r;
+	return fd < 0 ? fd : call_install(c, fd, flags & O_CLOEXEC);
 }
 
 static long open_device(struct call *c, const char *path, int flags)
@@ -162,11 +179,14 @@ static long open_node(struct call *c, const struct view_node *n, int flags)
 	}
 	if (n->kind == VIEW_DEVICE && !(flags & O_PATH))
 		return open_device(c, n->path, flags);
-	if (n->kind == VIEW_LINK && !(flags & O_PATH))
+	if (n->kind == VIEW_LINK)
 		return -ELOOP;
 	/* sysfs files ignore truncation, and nothing is created in sysfs. */
 	if ((flags & O_TMPFILE) == O_TMPFILE)
 		return -EOPNOTSUPP;
+	/* The kernel installs no O_PATH descriptor; one for reading does as well. */
+	if (flags & O_PATH)
+		flags &= O_CLOEXEC | O_DIRECTORY;
 	flags &= ~(O_CREAT | O_EXCL | O_TRUNC);
 	return install(c, view_open(c->host->view, n, flags), flags);
 }
@@ -177,14 +197,14 @@ static long reopen(struct call *c, int fd, int flags)
 	struct vfile *f = call_get_vfile(c, fd, NULL);
 	const struct view_node *n;
 
-	if (!f)
-		return CALL_PROCEED;
-	n = f->rdev ? view_device(c->host->view, f->rdev) : NULL;
-	vfile_put(f);
-	/* What is no device node cannot be opened by name: a dma-buf. */
-	if (!n)
-		return flags & O_PATH ? CALL_PROCEED : -ENXIO;
-	return open_node(c, n, flags);
+	if (f) {
+		n = f->rdev ? view_device(c->host->view, f->rdev) : NULL;
+		vfile_put(f);
+		/* What is no device node cannot be opened by name: a dma-buf. */
+		return n ? open_node(c, n, flags) : -ENXIO;
+	}
+	n = node_of_store(c, fd);
+	return n && n->kind == VIEW_DEVICE ? open_node(c, n, flags) : CALL_PROCEED;
 }
 
 static long do_open(struct call *c, int dirfd, uint64_t path, int flags)
@@ -370,13 +390,11 @@ static long answer_link(struct call *c, const char *text, uint64_t out, int size
 /* What /proc/self/fd/N says of a placeholder, or of a file of the store. */
 static long readlink_fd(struct call *c, int fd, uint64_t out, int size)
 {
-	char link[64], buf[PATH_MAX + 64];
+	struct vfile *f = call_get_vfile(c, fd, NULL);
 	const struct view_node *node;
+	char buf[PATH_MAX + 64];
 	const char *path;
-	struct vfile *f;
-	ssize_t n;
 
-	f = call_get_vfile(c, fd, NULL);
 	if (f) {
 		long r;
 
@@ -386,12 +404,7 @@ static long readlink_fd(struct call *c, int fd, uint64_t out, int size)
 		vfile_put(f);
 		return r;
 	}
-	snprintf(link, sizeof(link), "/proc/%d/fd/%d", (int)c->tid, fd);
-	n = readlink(link, buf, sizeof(buf) - 1);
-	if (n <= 0)
-		return CALL_PROCEED;
-	buf[n] = '\0';
-	path = view_path_of(c->host->view, buf);
+	path = store_path(c, fd, buf, sizeof(buf));
 	return path ? answer_link(c, path, out, size) : CALL_PROCEED;
 }
 
@@ -419,6 +432,25 @@ long serve_readlink(struct call *c)
 long serve_readlinkat(struct call *c)
 {
 	return do_readlink(c, (int)c->args[0], c->args[1], c->args[2], (int)c->args[3]);
+}
+
+/* The kernel calls a working directory in the store unreachable. */
+long serve_getcwd(struct call *c)
+{
+	const struct view_node *n;
+	char buf[PATH_MAX + 64];
+	const char *path;
+	size_t bytes;
+	int err;
+
+	if (!base_path(c, AT_FDCWD, buf, sizeof(buf), &path) ||
+	    view_resolve(c->host->view, "/", path, false, &n))
+		return CALL_PROCEED;
+	bytes = strlen(n->path) + 1;
+	if (bytes > c->args[1])
+		return -ERANGE;
+	err = call_copy_out(c, c->args[0], n->path, bytes);
+	return err ? err : (long)bytes;
 }
 
 /* None of ours has extended attributes. */

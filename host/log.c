@@ -67,12 +67,10 @@ struct uapi_trace *log_trace(struct log *log)
 	return &log->trace;
 }
 
-static void format_result(const struct call *c, long result, char *buf, size_t cap)
+static void format_result(long result, char *buf, size_t cap)
 {
 	const char *name;
 
-	if (result == CALL_ANSWERED)
-		result = c->installed;
 	if (result >= 0) {
 		snprintf(buf, cap, "%ld", result);
 		return;
@@ -91,6 +89,6 @@ void log_call(struct call *c, long result, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	format_result(c, result, end, sizeof(end));
+	format_result(result, end, sizeof(end));
 	uapi_trace(&c->client, "%s = %s", text, end);
 }

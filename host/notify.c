@@ -88,8 +88,7 @@ static void serve(struct notify *n, const struct seccomp_notif *req,
 	call_init(&c, n->host, n->listener, req);
 	if (e)
 		result = e->serve(&c);
-	if (result != CALL_ANSWERED)
-		answer(n, resp, req->id, result);
+	answer(n, resp, req->id, result);
 	call_finish(&c);
 }
 
@@ -135,6 +134,7 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
+/* Lock held. */
 static int start_thread(struct notify *n)
 {
 	pthread_attr_t attr;
@@ -194,7 +194,9 @@ int notify_create(struct host *host, int listener, struct notify **out)
 	ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS,
 	      (unsigned long)SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
 	sigaction(WAKE_SIGNAL, &sa, NULL);
+	pthread_mutex_lock(&n->lock);
 	err = start_thread(n);
+	pthread_mutex_unlock(&n->lock);
 	if (err)
 		goto fail;
 	*out = n;

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -298,15 +299,24 @@ int process_of_call(struct process_table *t, struct call *c, struct process **ou
 	return 0;
 }
 
+static bool has_ended(const struct process *p)
+{
+	struct pollfd pfd = {.fd = p->pidfd, .events = POLLIN};
+
+	return poll(&pfd, 1, 0) == 1;
+}
+
 int process_get_fd(struct process *p, int fd)
 {
 	int ours = (int)syscall(SYS_pidfd_getfd, p->pidfd, fd, 0);
+	int err = -errno;
 
 	if (ours >= 0)
 		return ours;
-	if (errno == ESRCH)
+	/* Also the answer when only the first thread has ended. */
+	if (err == -ESRCH && has_ended(p))
 		p->dead = true;
-	return -errno;
+	return err;
 }
 
 int process_get_thread_fd(pid_t tid, int fd)

@@ -48,7 +48,8 @@
 /* A machine description is a page or two; more is a mistake. */
 #define MAX_MACHINE_FILE (1 << 20)
 /* While a close is under way in a client, look again after this long. */
-#define PENDING_MS 5
+#define PENDING_MS    5
+#define CLOSING_TRIES 50
 /* Set for tests: says what is left at the end, and fails if anything is. */
 #define CHECK_VARIABLE "UIOMMUFD_CHECK"
 
@@ -201,12 +202,13 @@ static int start_client(struct session *s, const struct run_options *o)
 
 /* ---- serving ------------------------------------------------------------------ */
 
-static void reap_children(struct session *s)
+/* @options: WNOHANG, or 0 to wait until there is no child left. */
+static void reap_children(struct session *s, int options)
 {
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+	while ((pid = waitpid(-1, &status, options)) > 0) {
 		if (pid != s->client.pid || s->ended)
 			continue;
 		s->ended = true;
@@ -220,7 +222,7 @@ static void take_signals(struct session *s)
 
 	while (read(s->signals, &si, sizeof(si)) == sizeof(si)) {
 		if (si.ssi_signo == SIGCHLD) {
-			reap_children(s);
+			reap_children(s, WNOHANG);
 			continue;
 		}
 		if (si.ssi_signo == SIGPIPE || si.ssi_code == SI_KERNEL || s->ended)
@@ -252,12 +254,26 @@ static void serve(struct session *s)
 		if (p[3].revents || pending)
 			pending = files_reap(files);
 	}
-	/* Linux from 6.11 on hangs up when the last process begins to exit. */
-	if (!s->ended)
-		waitpid(s->client.pid, &s->status, 0);
+	/*
+	 * Linux from 6.11 on hangs up when the last process begins to exit, before it has
+	 * closed anything. All of them are our children by now.
+	 */
+	reap_children(s, 0);
 }
 
 /* ---- ending ------------------------------------------------------------------- */
+
+/* What the last processes held may take the kernel a moment to close. */
+static void let_go(struct files *files)
+{
+	for (int i = 0; i < CLOSING_TRIES; i++) {
+		bool pending = files_reap(files);
+
+		if (!pending || !files_count(files))
+			return;
+		usleep(PENDING_MS * 1000);
+	}
+}
 
 /* Everything that clients held is let go; answers how much was left after that. */
 static int finish(struct session *s)
@@ -265,15 +281,14 @@ static int finish(struct session *s)
 	int left = 0;
 
 	notify_destroy(s->notify);
-	if (s->host.machine) {
-		for (int i = 0; i < 50 && files_reap(s->host.machine->files); i++)
-			usleep(PENDING_MS * 1000);
-	}
+	if (s->host.machine)
+		let_go(s->host.machine->files);
 	process_table_destroy(s->host.processes);
 	left = machine_destroy(s->host.machine);
 	view_destroy(s->host.view);
 	log_destroy(s->log);
 	free(s->filter.filter);
+	free(s->inherited.fds);
 	if (s->signals >= 0)
 		close(s->signals);
 	return left;

@@ -156,17 +156,17 @@ static int allowed_copy_in(struct client *c, uint64_t va, size_t n, struct range
 
 static int allow(struct ioas *ioas, const struct range_map *map)
 {
-	struct iova_range *v = NULL;
+	struct iova_range *v;
 	struct range_iter it;
 	struct range r;
 	size_t n = 0;
 	int err;
 
-	if (map->count) {
-		v = port_alloc(map->count * sizeof(*v));
-		if (!v)
-			return -ENOMEM;
-	}
+	if (!map->count)
+		return ioas_allow(ioas, NULL, 0);
+	v = port_alloc(map->count * sizeof(*v));
+	if (!v)
+		return -ENOMEM;
 	for (bool more = range_iter_first(&it, map, 0, UINT64_MAX, &r); more;
 	     more = range_iter_next(&it, &r))
 		v[n++] = (struct iova_range){.start = r.start, .last = r.last};

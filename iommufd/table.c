@@ -11,9 +11,9 @@
 
 #define CALL(cmd_, type, last, handler_)                                                 \
 	{                                                                                \
-		.cmd = cmd_, .name = #cmd_, .rule = UAPI_SIZED,                          \
+		.cmd = (cmd_), .name = #cmd_, .rule = UAPI_SIZED,                        \
 		.min_size = END_OF(type, last), .size = sizeof(struct type),             \
-		.handler = handler_, .fields = type##_fields                             \
+		.handler = (handler_), .fields = type##_fields                           \
 	}
 
 /* Needs a device that works without an IOMMU, which there is none of. */

@@ -1,155 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The copy engine against its document, docs/devices/copy-engine.md: the model runs in
- * its own worker behind a fake machine, driven by the driver of the examples.
- *
- * The IO address space: RAM (with the ring at its end), a read-only page, and a "peer",
- * another device's BAR.
+ * The copy engine against its document, docs/devices/copy-engine.md: registers, moving
+ * bytes, completion, interrupts, options. (test_copy_engine_errors.c has the rest.)
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <errno.h>
-#include <sched.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-
-#include "devices/models.h"
-#include "examples/ce_driver.h"
-#include "fake_device.h"
-
-#define MIB        (UINT64_C(1) << 20)
-
-#define RAM_IOVA   UINT64_C(0x100000000)
-#define RAM_BYTES  (8 * MIB)
-#define RING_IOVA  UINT64_C(0x7000)
-#define RING_SIZE  16
-#define PEER_IOVA  UINT64_C(0x3800000000)
-#define PEER_BYTES (4 * MIB)
-#define RO_IOVA    UINT64_C(0x20000)
-#define NOWHERE    UINT64_C(0xdead0000)
-
-/* RAM and the peer again, over and over: copies from one to the other do not end. */
-#define ENDLESS_RAM_IOVA  (UINT64_C(1) << 50)
-#define ENDLESS_PEER_IOVA (UINT64_C(1) << 51)
-#define ENDLESS_BYTES     (UINT64_C(1) << 40)
-#define VRAM_BYTES        (16 * MIB)
-
-struct bench {
-	struct uiommufd_device *dev;
-	struct ce ce;
-	uint8_t *ram, *peer, *ro, *vram;
-	struct ce_desc *ring;
-};
-
-static int bus_read(void *arg, uint64_t offset, void *value, size_t n)
-{
-	uint64_t v = fake_read(arg, 0, offset, (unsigned)n);
-
-	memcpy(value, &v, n);
-	return 0;
-}
-
-static int bus_write(void *arg, uint64_t offset, const void *value, size_t n)
-{
-	uint64_t v = 0;
-
-	memcpy(&v, value, n);
-	fake_write(arg, 0, offset, (unsigned)n, v);
-	return 0;
-}
-
-static struct ce_bus bus_of(struct bench *b)
-{
-	return (struct ce_bus){bus_read, bus_write, b->dev};
-}
-
-static void start(struct bench *b)
-{
-	struct ce_bus bus = bus_of(b);
-
-	assert_int_equal(ce_start(&b->ce, &bus, b->ring, RING_IOVA, RING_SIZE), 0);
-}
-
-static int setup(void **state)
-{
-	struct bench *b = calloc(1, sizeof(*b));
-
-	if (fake_device_create(&copy_engine_model, NULL, 0, false, &b->dev))
-		return -1;
-	b->ram = calloc(1, RAM_BYTES);
-	b->peer = calloc(1, PEER_BYTES);
-	b->ro = calloc(1, 4096);
-	b->ring = calloc(RING_SIZE, sizeof(*b->ring));
-	b->vram = b->dev->bar_memory[2];
-	fake_map(b->dev, RAM_IOVA, b->ram, RAM_BYTES, FAKE_RW);
-	fake_map(b->dev, PEER_IOVA, b->peer, PEER_BYTES, FAKE_RW);
-	fake_map_endless(b->dev, ENDLESS_RAM_IOVA, b->ram, RAM_BYTES);
-	fake_map_endless(b->dev, ENDLESS_PEER_IOVA, b->peer, PEER_BYTES);
-	fake_map(b->dev, RO_IOVA, b->ro, 4096, FAKE_READ);
-	fake_map(b->dev, RING_IOVA, b->ring, RING_SIZE * sizeof(*b->ring), FAKE_READ);
-	start(b);
-	*state = b;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct bench *b = *state;
-
-	fake_device_destroy(b->dev);
-	free(b->ram);
-	free(b->peer);
-	free(b->ro);
-	free(b->ring);
-	free(b);
-	return 0;
-}
-
-static uint32_t xorshift(uint32_t *seed)
-{
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 17;
-	*seed ^= *seed << 5;
-	return *seed;
-}
-
-static void randomize(uint8_t *p, size_t n, uint32_t seed)
-{
-	for (size_t i = 0; i < n; i++)
-		p[i] = (uint8_t)xorshift(&seed);
-}
-
-static int execute(struct bench *b, const struct ce_desc *d)
-{
-	int err = ce_submit(&b->ce, d);
-
-	if (!err)
-		err = ce_kick(&b->ce);
-	return err ? err : ce_wait(&b->ce);
-}
-
-static void wait_state(struct bench *b, enum ce_state state)
-{
-	while (ce_state(&b->ce) != state)
-		sched_yield();
-}
-
-static void wait_irqs(struct bench *b, unsigned vector, unsigned n)
-{
-	while (atomic_load(&b->dev->irqs[vector]) < n)
-		sched_yield();
-	assert_int_equal(atomic_load(&b->dev->irqs[vector]), n);
-}
-
-static uint32_t error_of(unsigned code, unsigned stage, bool write)
-{
-	return code | stage << 8 | (uint32_t)write << 16;
-}
+#include "ce_bench.h"
 
 /* ---- registers ------------------------------------------------------------------- */
 
@@ -379,7 +233,7 @@ static void test_completion_record(void **state)
 
 	memset(b->ram + 4096 - 16, 0x77, 48);
 	assert_int_equal(ce_copy(&b->ce, 0, RAM_IOVA, 64, CE_FLAG_DST_VRAM), 0);
-	assert_int_equal(execute(b, &nop), 0);
+	assert_int_equal(bench_execute(b, &nop), 0);
 	assert_true(record->value == nop.value);
 	assert_int_equal(record->status, 0);
 	assert_int_equal(record->index, 1);
@@ -394,490 +248,30 @@ static void test_interrupts(void **state)
 		.opcode = CE_OP_NOP, .flags = CE_FLAG_INTERRUPT, .vector = 2};
 
 	/* not enabled: the cause is recorded, nothing is sent */
-	assert_int_equal(execute(b, &nop), 0);
+	assert_int_equal(bench_execute(b, &nop), 0);
 	assert_int_equal(ce_read32(&b->ce, CE_REG_INT_STATUS), CE_INT_COMPLETED);
 	ce_write32(&b->ce, CE_REG_INT_ENABLE, 7);
 	assert_int_equal(atomic_load(&b->dev->irqs[2]), 0);
 	/* enabled: one for each, though the bit is still set */
-	assert_int_equal(execute(b, &nop), 0);
-	assert_int_equal(execute(b, &nop), 0);
-	wait_irqs(b, 2, 2);
+	assert_int_equal(bench_execute(b, &nop), 0);
+	assert_int_equal(bench_execute(b, &nop), 0);
+	bench_wait_irqs(b, 2, 2);
 	nop.flags = 0;
-	assert_int_equal(execute(b, &nop), 0);
+	assert_int_equal(bench_execute(b, &nop), 0);
 	ce_write32(&b->ce, CE_REG_INT_STATUS, CE_INT_COMPLETED);
 	assert_int_equal(ce_read32(&b->ce, CE_REG_INT_STATUS), 0);
 
 	ce_write32(&b->ce, CE_REG_INT_VECTOR, 3);
 	assert_int_equal(ce_copy(&b->ce, NOWHERE, RAM_IOVA, 1, 0), -EIO);
-	wait_irqs(b, 3, 1);
+	bench_wait_irqs(b, 3, 1);
 	assert_int_equal(ce_read32(&b->ce, CE_REG_INT_STATUS), CE_INT_ERROR);
 	assert_int_equal(ce_stop(&b->ce), 0);
-	wait_irqs(b, 3, 2);
+	bench_wait_irqs(b, 3, 2);
 	assert_int_equal(ce_read32(&b->ce, CE_REG_INT_STATUS),
 			 CE_INT_ERROR | CE_INT_STOPPED);
 	assert_int_equal(atomic_load(&b->dev->irqs[0]), 0);
 	assert_int_equal(atomic_load(&b->dev->irqs[1]), 0);
 	assert_int_equal(atomic_load(&b->dev->irqs[2]), 2);
-}
-
-/* ---- DMA faults ------------------------------------------------------------------ */
-
-static void expect_halt(struct bench *b, uint32_t error, uint32_t index, uint64_t addr)
-{
-	assert_int_equal(ce_state(&b->ce), CE_STATE_HALTED);
-	assert_int_equal(b->ce.error.error, error);
-	assert_int_equal(b->ce.error.index, index);
-	assert_true(b->ce.error.addr == addr);
-	assert_int_equal(ce_read32(&b->ce, CE_REG_CONSUMER), index);
-	assert_int_equal(ce_read32(&b->ce, CE_REG_CONTROL), CE_CONTROL_ENABLE);
-}
-
-static void expect_clear(struct bench *b)
-{
-	assert_int_equal(ce_read32(&b->ce, CE_REG_ERROR), 0);
-	assert_int_equal(ce_read32(&b->ce, CE_REG_ERROR_INDEX), 0);
-	assert_true(ce_read64(&b->ce, CE_REG_ERROR_ADDR) == 0);
-}
-
-static void test_source_fault(void **state)
-{
-	struct bench *b = *state;
-	const uint64_t last = 2 * MIB + 5;
-
-	randomize(b->ram, RAM_BYTES, 2);
-	assert_int_equal(
-		ce_copy(&b->ce, PEER_IOVA, RAM_IOVA + RAM_BYTES - last, 3 * MIB, 0),
-		-EIO);
-	expect_halt(b, error_of(3, 2, false), 0, RAM_IOVA + RAM_BYTES);
-	assert_memory_equal(b->peer, b->ram + RAM_BYTES - last, last);
-	assert_int_equal(b->peer[last], 0);
-	assert_true(ce_read64(&b->ce, CE_REG_BYTES) == last);
-
-	assert_int_equal(ce_skip(&b->ce), 0);
-	assert_int_equal(ce_wait(&b->ce), 0);
-	expect_clear(b);
-	assert_int_equal(ce_read32(&b->ce, CE_REG_CONSUMER), 1);
-	assert_int_equal(ce_copy(&b->ce, PEER_IOVA, RAM_IOVA, 4096, 0), 0);
-	assert_memory_equal(b->peer, b->ram, 4096);
-}
-
-static void test_destination_fault(void **state)
-{
-	struct bench *b = *state;
-	uint8_t more[64] = {0};
-
-	assert_int_equal(
-		ce_copy(&b->ce, PEER_IOVA + PEER_BYTES - 10, 0, 50, CE_FLAG_SRC_VRAM),
-		-EIO);
-	expect_halt(b, error_of(3, 3, true), 0, PEER_IOVA + PEER_BYTES);
-	assert_true(ce_read64(&b->ce, CE_REG_BYTES) == 10);
-
-	/* Made good, a retry executes all of it. */
-	memset(b->vram, 0xab, 50);
-	memset(more, 0, sizeof(more));
-	fake_map(b->dev, PEER_IOVA + PEER_BYTES, more, sizeof(more), FAKE_RW);
-	assert_int_equal(ce_retry(&b->ce), 0);
-	assert_int_equal(ce_wait(&b->ce), 0);
-	expect_clear(b);
-	assert_int_equal(b->peer[PEER_BYTES - 10], 0xab);
-	assert_int_equal(more[39], 0xab);
-	assert_int_equal(more[40], 0);
-	fake_unmap(b->dev, PEER_IOVA + PEER_BYTES);
-}
-
-static void test_fill_fault(void **state)
-{
-	struct bench *b = *state;
-	const uint64_t end = PEER_IOVA + PEER_BYTES;
-
-	assert_int_equal(ce_fill(&b->ce, end - MIB - 3, 0, 2 * MIB, 0), -EIO);
-	expect_halt(b, error_of(3, 3, true), 0, end);
-	ce_skip(&b->ce);
-	assert_int_equal(ce_fill(&b->ce, end - 100003, 0x0123456789abcdef, MIB, 0), -EIO);
-	expect_halt(b, error_of(3, 3, true), 1, end);
-}
-
-static void test_permission_fault(void **state)
-{
-	struct bench *b = *state;
-
-	assert_int_equal(ce_copy(&b->ce, RO_IOVA + 8, RAM_IOVA, 16, 0), -EIO);
-	expect_halt(b, error_of(4, 3, true), 0, RO_IOVA + 8);
-	ce_skip(&b->ce);
-	assert_int_equal(ce_copy(&b->ce, 0, RO_IOVA, 16, CE_FLAG_DST_VRAM), 0);
-}
-
-static void test_fetch_fault(void **state)
-{
-	struct bench *b = *state;
-
-	assert_int_equal(ce_copy(&b->ce, PEER_IOVA, RAM_IOVA, 16, 0), 0);
-	fake_unmap(b->dev, RING_IOVA);
-	assert_int_equal(ce_copy(&b->ce, PEER_IOVA, RAM_IOVA, 16, 0), -EIO);
-	expect_halt(b, error_of(3, 1, false), 1, RING_IOVA + 64);
-	fake_map(b->dev, RING_IOVA, b->ring, RING_SIZE * sizeof(*b->ring), FAKE_READ);
-	assert_int_equal(ce_retry(&b->ce), 0);
-	assert_int_equal(ce_wait(&b->ce), 0);
-
-	/* half a descriptor is none */
-	fake_unmap(b->dev, RING_IOVA);
-	fake_map(b->dev, RING_IOVA, b->ring, 2 * 64 + 32, FAKE_READ);
-	assert_int_equal(ce_copy(&b->ce, PEER_IOVA, RAM_IOVA, 16, 0), -EIO);
-	expect_halt(b, error_of(3, 1, false), 2, RING_IOVA + 2 * 64 + 32);
-	fake_unmap(b->dev, RING_IOVA);
-	fake_map(b->dev, RING_IOVA, b->ring, RING_SIZE * sizeof(*b->ring), FAKE_READ);
-}
-
-static void test_completion_fault(void **state)
-{
-	struct bench *b = *state;
-	struct ce_desc d = {.opcode = CE_OP_COPY,
-			    .flags = CE_FLAG_COMPLETION | CE_FLAG_INTERRUPT,
-			    .src = RAM_IOVA,
-			    .dst = PEER_IOVA,
-			    .length = 64,
-			    .completion = NOWHERE};
-
-	randomize(b->ram, 64, 3);
-	assert_int_equal(execute(b, &d), -EIO);
-	expect_halt(b, error_of(3, 4, true), 0, NOWHERE + 8);
-	assert_memory_equal(b->peer, b->ram, 64);
-	assert_int_equal(ce_read32(&b->ce, CE_REG_INT_STATUS), CE_INT_ERROR);
-
-	/* A fault of the data is the one that is told when both fault. */
-	ce_skip(&b->ce);
-	d.src = NOWHERE + 4096;
-	assert_int_equal(execute(b, &d), -EIO);
-	expect_halt(b, error_of(3, 2, false), 1, NOWHERE + 4096);
-}
-
-static void test_error_record(void **state)
-{
-	struct bench *b = *state;
-	const struct ce_completion *record = (void *)(b->ram + 64);
-	struct ce_desc d = {.opcode = CE_OP_COPY,
-			    .flags = CE_FLAG_COMPLETION,
-			    .src = NOWHERE,
-			    .dst = PEER_IOVA,
-			    .length = 64,
-			    .completion = RAM_IOVA + 64,
-			    .value = 99};
-
-	assert_int_equal(execute(b, &d), -EIO);
-	assert_true(record->value == 99);
-	assert_int_equal(record->status, error_of(3, 2, false));
-	assert_int_equal(record->index, 0);
-	ce_skip(&b->ce);
-	d.opcode = 0;
-	d.value = 100;
-	assert_int_equal(execute(b, &d), -EIO);
-	assert_true(record->value == 100);
-	assert_int_equal(record->status, error_of(CE_CODE_BAD_OPCODE, 5, false));
-	assert_int_equal(record->index, 1);
-}
-
-static void test_no_master_and_blocked(void **state)
-{
-	struct bench *b = *state;
-
-	fake_set_master(b->dev, false);
-	assert_int_equal(ce_copy(&b->ce, PEER_IOVA, RAM_IOVA, 16, 0), -EIO);
-	expect_halt(b, error_of(CE_CODE_NO_MASTER, 1, false), 0, RING_IOVA);
-	fake_set_master(b->dev, true);
-	fake_set_attached(b->dev, false);
-	ce_retry(&b->ce);
-	assert_int_equal(ce_wait(&b->ce), -EIO);
-	expect_halt(b, error_of(CE_CODE_BLOCKED, 1, false), 0, RING_IOVA);
-	fake_set_attached(b->dev, true);
-	ce_retry(&b->ce);
-	assert_int_equal(ce_wait(&b->ce), 0);
-}
-
-/* ---- illegal descriptors, rings, doorbells --------------------------------------- */
-
-static void test_illegal_descriptors(void **state)
-{
-	struct bench *b = *state;
-	const struct ce_desc good = {
-		.opcode = CE_OP_COPY, .src = RAM_IOVA, .dst = PEER_IOVA, .length = 16};
-	uint32_t index = 0;
-
-#define BAD(code_, addr_, ...)                                                           \
-	do {                                                                             \
-		struct ce_desc d = good;                                                 \
-		__VA_ARGS__;                                                             \
-		assert_int_equal(execute(b, &d), -EIO);                                  \
-		expect_halt(b, error_of(code_, 5, false), index++, addr_);               \
-		ce_skip(&b->ce);                                                         \
-	} while (0)
-
-	BAD(CE_CODE_BAD_OPCODE, 0, d.opcode = 0);
-	BAD(CE_CODE_BAD_OPCODE, 0, d.opcode = 4);
-	BAD(CE_CODE_BAD_OPCODE, 0, d.opcode = 255; d.flags = 0xffff; d.vector = 9);
-	BAD(CE_CODE_BAD_FLAGS, 0, d.flags = 16);
-	BAD(CE_CODE_BAD_FLAGS, 0, d.flags = 0x8000; d.reserved0 = 1);
-	BAD(CE_CODE_BAD_FLAGS, 0, d.opcode = CE_OP_FILL; d.flags = CE_FLAG_SRC_VRAM);
-	BAD(CE_CODE_BAD_FLAGS, 0, d.opcode = CE_OP_NOP; d.flags = CE_FLAG_DST_VRAM);
-	BAD(CE_CODE_BAD_RESERVED, 0, d.reserved0 = 1);
-	BAD(CE_CODE_BAD_RESERVED, 0, d.reserved1[0] = 1);
-	BAD(CE_CODE_BAD_RESERVED, 0, d.reserved1[1] = 1; d.vector = 4);
-	BAD(CE_CODE_BAD_VECTOR, 0, d.vector = 4);
-	BAD(CE_CODE_BAD_COMPLETION, 0, d.flags = CE_FLAG_COMPLETION;
-	    d.completion = RAM_IOVA + 8; d.length = UINT64_MAX);
-	BAD(CE_CODE_BAD_RANGE, UINT64_MAX - 14, d.src = UINT64_MAX - 14);
-	BAD(CE_CODE_BAD_RANGE, UINT64_MAX - 14, d.dst = UINT64_MAX - 14);
-	BAD(CE_CODE_BAD_RANGE, RAM_IOVA, d.length = UINT64_MAX);
-	BAD(CE_CODE_BAD_RANGE, VRAM_BYTES - 15, d.flags = CE_FLAG_SRC_VRAM;
-	    d.src = VRAM_BYTES - 15);
-	BAD(CE_CODE_BAD_RANGE, VRAM_BYTES + 1, d.flags = CE_FLAG_DST_VRAM;
-	    d.dst = VRAM_BYTES + 1; d.length = 0);
-	BAD(CE_CODE_BAD_RANGE, UINT64_MAX, d.flags = CE_FLAG_DST_VRAM; d.dst = UINT64_MAX;
-	    d.length = 2);
-#undef BAD
-	/* The end of the address space itself is legal, and unmapped. */
-	assert_int_equal(ce_copy(&b->ce, UINT64_MAX - 15, RAM_IOVA, 16, 0), -EIO);
-	expect_halt(b, error_of(3, 3, true), index, UINT64_MAX - 15);
-	for (size_t i = 0; i < PEER_BYTES; i++)
-		assert_int_equal(b->peer[i], 0);
-}
-
-static void test_illegal_rings(void **state)
-{
-	struct bench *b = *state;
-	static const struct {
-		uint64_t base;
-		uint32_t size;
-		bool ok;
-	} rings[] = {
-		{RING_IOVA, 0, false},
-		{RING_IOVA, 1, false},
-		{RING_IOVA, 3, false},
-		{RING_IOVA, 131072, false},
-		{RING_IOVA, 0x80000000, false},
-		{RING_IOVA + 32, 16, false},
-		{RING_IOVA + 1, 16, false},
-		{UINT64_MAX - 63, 2, false},
-		{UINT64_MAX - 127, 2, true},
-		{UINT64_MAX - 0x3fffff, 65536, true},
-		{0, 65536, true},
-	};
-
-	for (size_t i = 0; i < sizeof(rings) / sizeof(rings[0]); i++) {
-		assert_int_equal(ce_stop(&b->ce), 0);
-		ce_write64(&b->ce, CE_REG_RING_BASE, rings[i].base);
-		ce_write32(&b->ce, CE_REG_RING_SIZE, rings[i].size);
-		ce_write32(&b->ce, CE_REG_CONTROL, CE_CONTROL_ENABLE);
-		if (rings[i].ok) {
-			assert_int_equal(ce_state(&b->ce), CE_STATE_READY);
-			continue;
-		}
-		assert_int_equal(ce_state(&b->ce), CE_STATE_HALTED);
-		assert_int_equal(ce_read32(&b->ce, CE_REG_ERROR), CE_CODE_BAD_RING);
-		/* no way on but to stop */
-		ce_write32(&b->ce, CE_REG_PRODUCER, 1);
-		assert_int_equal(ce_read32(&b->ce, CE_REG_PRODUCER), 0);
-		ce_skip(&b->ce);
-		ce_retry(&b->ce);
-		assert_int_equal(ce_state(&b->ce), CE_STATE_HALTED);
-	}
-	ce_write32(&b->ce, CE_REG_CONTROL, CE_CONTROL_RESET);
-	wait_state(b, CE_STATE_DISABLED);
-	assert_true(ce_read64(&b->ce, CE_REG_RING_BASE) == 0);
-	assert_int_equal(ce_read32(&b->ce, CE_REG_INT_STATUS), 0);
-}
-
-static void test_doorbells(void **state)
-{
-	struct bench *b = *state;
-	const struct ce_desc nop = {.opcode = CE_OP_NOP};
-
-	for (unsigned i = 0; i < RING_SIZE; i++)
-		assert_int_equal(ce_submit(&b->ce, &nop), 0);
-	assert_int_equal(ce_submit(&b->ce, &nop), -EAGAIN);
-	ce_write32(&b->ce, CE_REG_PRODUCER, RING_SIZE + 1);
-	assert_int_equal(ce_read32(&b->ce, CE_REG_PRODUCER), 0);
-	assert_int_equal(ce_read32(&b->ce, CE_REG_STATUS),
-			 CE_STATE_READY | CE_STATUS_BAD_DOORBELL);
-	assert_int_equal(ce_read32(&b->ce, CE_REG_INT_STATUS), CE_INT_ERROR);
-	ce_write32(&b->ce, CE_REG_PRODUCER, UINT32_MAX);
-	assert_int_equal(ce_read32(&b->ce, CE_REG_PRODUCER), 0);
-
-	/* the engine goes on, and a whole ring is legal */
-	ce_kick(&b->ce);
-	assert_int_equal(ce_wait(&b->ce), 0);
-	assert_int_equal(ce_read32(&b->ce, CE_REG_CONSUMER), RING_SIZE);
-	/* backwards */
-	ce_write32(&b->ce, CE_REG_PRODUCER, RING_SIZE - 1);
-	assert_int_equal(ce_read32(&b->ce, CE_REG_PRODUCER), RING_SIZE);
-
-	/* in HALTED work is queued */
-	assert_int_equal(ce_copy(&b->ce, NOWHERE, RAM_IOVA, 1, 0), -EIO);
-	assert_int_equal(ce_submit(&b->ce, &nop), 0);
-	ce_kick(&b->ce);
-	assert_int_equal(ce_read32(&b->ce, CE_REG_PRODUCER), RING_SIZE + 2);
-	assert_int_equal(ce_read32(&b->ce, CE_REG_STATUS),
-			 CE_STATE_HALTED | CE_STATUS_BAD_DOORBELL);
-	ce_write32(&b->ce, CE_REG_PRODUCER, RING_SIZE + 1);
-	assert_int_equal(ce_read32(&b->ce, CE_REG_PRODUCER), RING_SIZE + 2);
-	ce_skip(&b->ce);
-	assert_int_equal(ce_wait(&b->ce), 0);
-
-	/* in DISABLED it is ignored, and ENABLE starts at 0 */
-	assert_int_equal(ce_stop(&b->ce), 0);
-	ce_write32(&b->ce, CE_REG_PRODUCER, RING_SIZE + 3);
-	assert_int_equal(ce_read32(&b->ce, CE_REG_PRODUCER), RING_SIZE + 2);
-	ce_write32(&b->ce, CE_REG_CONTROL, CE_CONTROL_ENABLE);
-	assert_int_equal(ce_read32(&b->ce, CE_REG_PRODUCER), 0);
-	assert_int_equal(ce_read32(&b->ce, CE_REG_STATUS), CE_STATE_READY);
-}
-
-/* ---- stop and reset while running ------------------------------------------------ */
-
-/* Have the engine begin a copy that does not end, with more behind it. */
-static void run_long(struct bench *b)
-{
-	struct ce_desc d = {.opcode = CE_OP_COPY,
-			    .src = ENDLESS_RAM_IOVA,
-			    .dst = ENDLESS_PEER_IOVA,
-			    .length = ENDLESS_BYTES};
-
-	for (unsigned i = 0; i < RING_SIZE; i++)
-		assert_int_equal(ce_submit(&b->ce, &d), 0);
-	ce_kick(&b->ce);
-	while (!ce_read64(&b->ce, CE_REG_BYTES))
-		sched_yield();
-}
-
-static void expect_quiet(struct bench *b)
-{
-	unsigned long accesses = atomic_load(&b->dev->accesses);
-
-	memset(b->peer, 0x11, PEER_BYTES); /* a data race if it were not */
-	for (unsigned i = 0; i < 100; i++)
-		sched_yield();
-	assert_int_equal(atomic_load(&b->dev->accesses), accesses);
-	assert_int_equal(b->peer[0], 0x11);
-	assert_int_equal(b->peer[PEER_BYTES - 1], 0x11);
-}
-
-static void test_stop_while_running(void **state)
-{
-	struct bench *b = *state;
-
-	run_long(b);
-	assert_int_equal(ce_stop(&b->ce), 0);
-	expect_quiet(b);
-	assert_true(ce_read64(&b->ce, CE_REG_RING_BASE) == RING_IOVA);
-	assert_int_equal(ce_read32(&b->ce, CE_REG_CONSUMER), 0);
-	assert_int_equal(ce_read32(&b->ce, CE_REG_INT_STATUS), CE_INT_STOPPED);
-	start(b);
-	assert_int_equal(ce_copy(&b->ce, PEER_IOVA, RAM_IOVA, PEER_BYTES, 0), 0);
-	assert_memory_equal(b->peer, b->ram, PEER_BYTES);
-}
-
-static void test_control_reset_while_running(void **state)
-{
-	struct bench *b = *state;
-
-	ce_write32(&b->ce, CE_REG_INT_ENABLE, 7);
-	run_long(b);
-	ce_write32(&b->ce, CE_REG_CONTROL, 0); /* a reset may come on top of a stop */
-	ce_write32(&b->ce, CE_REG_CONTROL, CE_CONTROL_RESET | CE_CONTROL_ENABLE);
-	wait_state(b, CE_STATE_DISABLED);
-	expect_quiet(b);
-	if (ce_read32(&b->ce, CE_REG_RING_SIZE)) /* the stop was over before the reset */
-		fail_msg("registers survived CONTROL.RESET");
-	assert_int_equal(ce_read32(&b->ce, CE_REG_INT_ENABLE), 0);
-	start(b);
-	assert_int_equal(ce_copy(&b->ce, PEER_IOVA, RAM_IOVA, PEER_BYTES, 0), 0);
-}
-
-static void test_function_reset_while_running(void **state)
-{
-	struct bench *b = *state;
-
-	b->vram[5] = 0x99;
-	for (unsigned i = 0; i < 10; i++) {
-		run_long(b);
-		fake_reset(b->dev,
-			   i % 2 ? UIOMMUFD_RESET_FUNCTION : UIOMMUFD_RESET_POWER);
-		expect_quiet(b);
-		assert_int_equal(ce_state(&b->ce), CE_STATE_DISABLED);
-		assert_int_equal(ce_read32(&b->ce, CE_REG_CONSUMER), 0);
-		assert_true(ce_read64(&b->ce, CE_REG_RING_BASE) == 0);
-		assert_true(ce_read64(&b->ce, CE_REG_BYTES) == 0);
-		start(b);
-	}
-	assert_int_equal(b->vram[5], 0x99);
-	assert_int_equal(ce_copy(&b->ce, PEER_IOVA, RAM_IOVA, 4096, 0), 0);
-}
-
-/* What a revoke looks like from here: the mapping goes away under a running copy. */
-static void test_unmap_while_running(void **state)
-{
-	struct bench *b = *state;
-
-	for (unsigned i = 0; i < 10; i++) {
-		run_long(b);
-		fake_unmap(b->dev, ENDLESS_PEER_IOVA);
-		memset(b->peer, 0x22, PEER_BYTES);
-		assert_int_equal(ce_wait(&b->ce), -EIO);
-		assert_int_equal(b->ce.error.error, error_of(3, 3, true));
-		assert_true(b->ce.error.addr - ENDLESS_PEER_IOVA < ENDLESS_BYTES);
-		for (size_t k = 0; k < PEER_BYTES; k += 4096)
-			assert_int_equal(b->peer[k], 0x22);
-		fake_map_endless(b->dev, ENDLESS_PEER_IOVA, b->peer, PEER_BYTES);
-		start(b);
-	}
-}
-
-static void test_destroy_while_running(void **state)
-{
-	run_long(*state); /* teardown does the rest */
-}
-
-/* ---- garbage --------------------------------------------------------------------- */
-
-static void test_garbage(void **state)
-{
-	static const unsigned sizes[] = {1, 2, 4, 8};
-	struct bench *b = *state;
-	const uint32_t first_seed = (uint32_t)time(NULL) | 1;
-	uint32_t seed = first_seed;
-
-	print_message("seed %u\n", first_seed);
-	fake_map(b->dev, 0, b->ram, 4096, FAKE_RW); /* rings of garbage are found there */
-	for (unsigned i = 0; i < 30000; i++) {
-		unsigned size = sizes[xorshift(&seed) % 4];
-		/* mostly where the registers are */
-		uint64_t span = xorshift(&seed) % 16 ? 0x70 : 0x10000;
-		uint64_t offset = xorshift(&seed) % span & ~(uint64_t)(size - 1);
-		uint64_t value = (uint64_t)xorshift(&seed) << 32 | xorshift(&seed);
-
-		if (xorshift(&seed) % 2)
-			value &= 0xff;
-		switch (xorshift(&seed) % 8) {
-		case 0:
-			fake_read(b->dev, 0, offset, size);
-			break;
-		case 1: /* a ring that works, of descriptors that do not */
-			fake_write(b->dev, 0, CE_REG_RING_BASE, 8, 0);
-			fake_write(b->dev, 0, CE_REG_RING_SIZE, 4, 8);
-			fake_write(b->dev, 0, CE_REG_CONTROL, 4, CE_CONTROL_ENABLE);
-			fake_write(b->dev, 0, CE_REG_PRODUCER, 4, value & 15);
-			break;
-		case 2:
-			if (i % 64 == 0)
-				fake_reset(b->dev, UIOMMUFD_RESET_FUNCTION);
-			break;
-		default:
-			fake_write(b->dev, 0, offset, size, value);
-			break;
-		}
-	}
-	fake_unmap(b->dev, 0);
-	start(b);
-	assert_int_equal(ce_copy(&b->ce, PEER_IOVA, RAM_IOVA, 4096, 0), 0);
 }
 
 /* ---- creation -------------------------------------------------------------------- */
@@ -924,7 +318,7 @@ static void test_broken(void **state)
 
 	assert_int_equal(fake_device_create(&copy_engine_model, NULL, 0, true, &b.dev),
 			 0);
-	bus = bus_of(&b);
+	bus = bench_bus(&b);
 	assert_int_equal(ce_start(&b.ce, &bus, NULL, 0, 16), -EIO);
 	assert_int_equal(b.ce.error.error, CE_CODE_BROKEN);
 	ce_write32(&b.ce, CE_REG_PRODUCER, 1);
@@ -935,7 +329,7 @@ static void test_broken(void **state)
 	fake_device_destroy(b.dev);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
 
 int main(void)
 {
@@ -950,23 +344,6 @@ int main(void)
 		TEST(test_against_reference),
 		TEST(test_completion_record),
 		TEST(test_interrupts),
-		TEST(test_source_fault),
-		TEST(test_destination_fault),
-		TEST(test_fill_fault),
-		TEST(test_permission_fault),
-		TEST(test_fetch_fault),
-		TEST(test_completion_fault),
-		TEST(test_error_record),
-		TEST(test_no_master_and_blocked),
-		TEST(test_illegal_descriptors),
-		TEST(test_illegal_rings),
-		TEST(test_doorbells),
-		TEST(test_stop_while_running),
-		TEST(test_control_reset_while_running),
-		TEST(test_function_reset_while_running),
-		TEST(test_unmap_while_running),
-		TEST(test_destroy_while_running),
-		TEST(test_garbage),
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_broken),
 	};

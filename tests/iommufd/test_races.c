@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "iommufd/private.h"
+
 #define THREADS    4
 #define ROUNDS     20000
 #define IDS        12 /* ids that the threads fight over */
@@ -267,15 +269,15 @@ static void attach_and_detach(void **state)
 					hammer_hwpts};
 
 	begin(*state, &s);
-	s.ioas = ioas_alloc(s.fx);
-	ioas_alloc(s.fx); /* may be destroyed meanwhile */
+	/* Above the ids that are fought over, so that it stays. */
+	while (s.ioas <= IDS)
+		s.ioas = ioas_alloc(s.fx);
+	for (uint32_t id = 2; id <= IDS; id++)
+		assert_ok(destroy(s.fx, id));
 	for (int i = 0; i < 2; i++) {
 		device_init(&s.devices[i], NULL);
 		assert_ok(device_bind(s.fx, &s.devices[i]));
 	}
-	/* Keeps the IOAS from being destroyed by a thread. */
-	assert_ok(hwpt_alloc(s.fx, 0, s.devices[0].id, s.ioas, NULL));
-	assert_ok(hwpt_alloc(s.fx, 0, s.devices[0].id, s.ioas, NULL));
 	run(&s, fns, 4);
 	for (int i = 0; i < 2; i++) {
 		device_unbind(&s.devices[i]);
@@ -303,6 +305,47 @@ static void automatic_hwpts_go(void **state)
 	close(s.mem);
 }
 
+static void *detach(void *arg)
+{
+	struct fake_device *d = arg;
+
+	iommufd_device_detach(d->dev);
+	return NULL;
+}
+
+/*
+ * The last device lets go of an automatic hwpt while a call has it, and that call takes
+ * a use of it: then it lives on, until that use ends.
+ */
+static void use_while_dying(void **state)
+{
+	struct fixture *fx = *state;
+	struct iommufd_ctx *ctx = iommufd_ctx_of(fx->iommu);
+	struct fake_device d;
+	struct iommufd_object *hwpt;
+	pthread_t thread;
+	uint32_t id;
+
+	device_init(&d, NULL);
+	assert_ok(device_bind(fx, &d));
+	assert_ok(device_attach(&d, ioas_alloc(fx), &id));
+	hwpt = object_get(ctx, id, OBJECT_HWPT);
+	assert_non_null(hwpt);
+	assert_ok(pthread_create(&thread, NULL, detach, &d));
+	while (object_get(ctx, id, OBJECT_ANY)) /* until it is dying */
+		object_put(ctx, hwpt);
+	assert_err(destroy(fx, id), ENOENT);
+	object_use(ctx, hwpt, 1);
+	object_put(ctx, hwpt);
+	pthread_join(thread, NULL);
+	assert_false(can_read(&d, IOVA));
+	assert_err(destroy(fx, id), EBUSY);
+	object_unuse_destroy(ctx, hwpt);
+	assert_err(destroy(fx, id), ENOENT);
+	device_unbind(&d);
+	dma_requester_finish(&d.requester);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -311,6 +354,7 @@ int main(void)
 		TEST(ids),
 		TEST(attach_and_detach),
 		TEST(automatic_hwpts_go),
+		TEST(use_while_dying),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,7 +114,6 @@ static void *disturb(void *arg)
 
 		pthread_rwlock_rdlock(&s->open);
 		take_away(s, how);
-		rig_pread(&s->rig, s->fd, &v, 4, VFILE_REGION(2));
 		rig_pread(&s->rig, s->fd, &v, 4, VFILE_REGION(0));
 		undo(s, how);
 		pthread_rwlock_unlock(&s->open);

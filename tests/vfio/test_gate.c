@@ -122,6 +122,63 @@ static void test_peer(void **state)
 	destroy(f);
 }
 
+/* The window itself answers nobody unless memory decoding is on. */
+static void test_shut(void **state)
+{
+	struct fixture *f = create(NULL);
+	struct pci_device *dev = f->rig.devices[0];
+	struct phys_window *w = &dev->bars[0].window;
+	uint64_t v = 0;
+
+	assert_int_equal(w->ops->read(w, 0, &v, 8), 0);
+	rig_set_config16(&f->rig, f->fd[0], RIG_COMMAND, 4);
+	assert_int_equal(w->ops->read(w, 0, &v, 8), -EIO);
+	assert_int_equal(w->ops->write(w, 0, &v, 8), -EIO);
+	assert_int_equal(rig_reset(&f->rig, f->fd[0]), 0);
+	assert_int_equal(w->ops->read(w, 0, &v, 8), -EIO);
+	rig_set_config16(&f->rig, f->fd[0], RIG_COMMAND, 6);
+	assert_int_equal(w->ops->read(w, 0, &v, 8), 0);
+	rig_set_config16(&f->rig, f->fd[0], RIG_PMCSR, 3);
+	assert_int_equal(w->ops->read(w, 0, &v, 8), -EIO);
+	rig_close(&f->rig, f->fd[0]);
+	assert_int_equal(w->ops->read(w, 0, &v, 8), -EIO);
+	f->fd[0] = rig_open(&f->rig, 0);
+	assert_int_equal(w->ops->read(w, 0, &v, 8), -EIO);
+	assert_int_equal(rig_bind(&f->rig, f->fd[0], f->iommu, NULL), 0);
+	assert_int_equal(w->ops->read(w, 0, &v, 8), 0);
+	destroy(f);
+}
+
+/* Those who wait are turned back when the gate is shut, while it is still busy. */
+static void *wait_at(void *arg)
+{
+	return gate_enter_peer(arg) ? arg : NULL;
+}
+
+static void test_turned_back(void **state)
+{
+	struct gate g;
+	pthread_t t;
+	void *entered;
+
+	assert_int_equal(gate_init(&g), 0);
+	assert_false(gate_enter_peer(&g));
+	gate_open(&g);
+	assert_true(gate_enter_peer(&g));
+	assert_false(gate_enter_peer(&g)); /* inside already */
+	pthread_create(&t, NULL, wait_at, &g);
+	gate_shut(&g);
+	pthread_join(t, &entered);
+	assert_null(entered);
+	gate_open(&g);
+	pthread_create(&t, NULL, wait_at, &g);
+	gate_leave(&g);
+	pthread_join(t, &entered);
+	assert_ptr_equal(entered, &g);
+	gate_leave(&g);
+	gate_finish(&g);
+}
+
 /* ---- DMA from a callback into the own registers ------------------------------------ */
 
 static void write_own(void *model, unsigned bar, uint64_t offset, unsigned size,
@@ -313,10 +370,9 @@ static void test_timeout(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_peer),
-		cmocka_unit_test(test_own_registers),
-		cmocka_unit_test(test_resets),
-		cmocka_unit_test(test_timeout),
+		cmocka_unit_test(test_peer),        cmocka_unit_test(test_shut),
+		cmocka_unit_test(test_turned_back), cmocka_unit_test(test_own_registers),
+		cmocka_unit_test(test_resets),      cmocka_unit_test(test_timeout),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

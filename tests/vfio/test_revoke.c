@@ -376,6 +376,11 @@ static void test_bus_master(void **state)
 	assert_true(reach(f, I));
 	assert_int_equal(rig_reset(&f->rig, peer), 0);
 	assert_true(reach(f, I));
+	rig_close(&f->rig, peer);
+	assert_false(f->rig.devices[1]->requester.master);
+	f->peer = rig_open(&f->rig, 1);
+	assert_int_equal(rig_bind(&f->rig, f->peer, f->iommu, NULL), 0);
+	assert_false(f->rig.devices[1]->requester.master);
 }
 
 /* The device goes away: its buffers are dead for good, its areas unmap. */

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* "client NAME [ARGUMENT]...": run one scenario; see client.h. */
+#include "client.h"
+#include "scenarios.h"
+
+#include <signal.h>
+
+void *volatile bad_address = (void *)8;
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} scenarios[] = {
+#define ROW(name) {#name, scenario_##name},
+	SCENARIOS(ROW)
+#undef ROW
+};
+
+static const struct {
+	const char *name;
+	void (*run)(int argc, char **argv);
+} helpers[] = {
+	{"dma-exec-2", scenario_dma_exec_2}, {"exec-2", scenario_exec_2},
+	{"background", scenario_background}, {"await", scenario_await},
+	{"churn", scenario_churn},
+};
+
+int main(int argc, char **argv)
+{
+	CHECK(argc >= 2);
+	if (!strcmp(argv[1], "exit"))
+		return atoi(argv[2]);
+	if (!strcmp(argv[1], "raise"))
+		return raise(atoi(argv[2]));
+	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
+		if (!strcmp(argv[1], scenarios[i].name)) {
+			scenarios[i].run();
+			return 0;
+		}
+	}
+	for (size_t i = 0; i < sizeof(helpers) / sizeof(helpers[0]); i++) {
+		if (!strcmp(argv[1], helpers[i].name)) {
+			helpers[i].run(argc - 2, argv + 2);
+			return 0;
+		}
+	}
+	dprintf(2, "%s: no such scenario\n", argv[1]);
+	return CHECK_FAILED;
+}

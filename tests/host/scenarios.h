@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* Every scenario, once: SCENARIO(name) is scenario_name(), "name" on the command line. */
+#ifndef TESTS_HOST_SCENARIOS_H
+#define TESTS_HOST_SCENARIOS_H
+
+#define SCENARIOS(SCENARIO)                                                              \
+	SCENARIO(iommu)                                                                  \
+	SCENARIO(close)                                                                  \
+	SCENARIO(dup)                                                                    \
+	SCENARIO(fork)                                                                   \
+	SCENARIO(exec)                                                                   \
+	SCENARIO(vfork)                                                                  \
+	SCENARIO(threads)                                                                \
+	SCENARIO(first_thread_gone)                                                      \
+	SCENARIO(pass)                                                                   \
+	SCENARIO(many)                                                                   \
+	SCENARIO(limits)                                                                 \
+	SCENARIO(native)                                                                 \
+	SCENARIO(signals)                                                                \
+	SCENARIO(dma)                                                                    \
+	SCENARIO(dma_fork)                                                               \
+	SCENARIO(dma_exec)                                                               \
+	SCENARIO(regions)                                                                \
+	SCENARIO(dmabuf)                                                                 \
+	SCENARIO(qemu_walk)                                                              \
+	SCENARIO(stat)                                                                   \
+	SCENARIO(open)                                                                   \
+	SCENARIO(relative)                                                               \
+	SCENARIO(readlink)                                                               \
+	SCENARIO(access)                                                                 \
+	SCENARIO(listing)                                                                \
+	SCENARIO(reopen)                                                                 \
+	SCENARIO(host_paths)
+
+#define DECLARE(name) void scenario_##name(void);
+SCENARIOS(DECLARE)
+#undef DECLARE
+
+/* Helpers of others, with arguments; not run by themselves. */
+void scenario_dma_exec_2(int argc, char **argv);
+void scenario_exec_2(int argc, char **argv);
+void scenario_background(int argc, char **argv);
+void scenario_await(int argc, char **argv);
+void scenario_churn(int argc, char **argv);
+
+#endif
