@@ -20,6 +20,7 @@ static void (*const destructors[OBJECT_TYPES])(struct iommufd_ctx *ctx,
 	[OBJECT_IOAS] = ioas_object_destroy,
 	[OBJECT_HWPT] = hwpt_object_destroy,
 	[OBJECT_DEVICE] = device_object_destroy,
+	[OBJECT_ACCESS] = access_object_destroy,
 };
 
 static void lock(struct iommufd_ctx *ctx)
