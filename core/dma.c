@@ -213,6 +213,7 @@ walk(struct dma_channel *ch, uint64_t epoch, uint64_t iova, bool write, struct a
 	struct pt_translation tr;
 	struct phys_window *w;
 	unsigned class;
+	bool dirty_on;
 
 	count_up(&ch->misses);
 	if (!atomic_load_explicit(&r->master, memory_order_acquire))
@@ -221,10 +222,16 @@ walk(struct dma_channel *ch, uint64_t epoch, uint64_t iova, bool write, struct a
 	if (!a->domain)
 		return DMA_FAULT_BLOCKED;
 	a->counted = remote_used(a->domain);
+	dirty_on = atomic_load_explicit(&a->domain->dirty_on, memory_order_acquire);
 	if (!pt_walk(&a->domain->pt, iova, &tr))
 		return DMA_FAULT_UNMAPPED;
 	if (!(tr.prot & (write ? PT_WRITE : PT_READ)))
 		return DMA_FAULT_PERM;
+	if (dirty_on && write) {
+		/* A page that is being taken away needs no bit. */
+		pt_set_dirty(&a->domain->pt, iova);
+		tr.run_bytes = tr.page_bytes;
+	}
 	w = phys_find(a->domain->phys, tr.spa);
 	if (!w)
 		return DMA_FAULT_ABORT;
@@ -232,10 +239,13 @@ walk(struct dma_channel *ch, uint64_t epoch, uint64_t iova, bool write, struct a
 	target_of(&e, iova, &a->t);
 	if (!w->host)
 		return DMA_FAULT_NONE;
+	ch->last[write] = e;
+	/* Where a write must set a bit, it finds no translation that a read has left. */
+	if (dirty_on && !write)
+		return DMA_FAULT_NONE;
 	class = class_of(tr.page_bytes);
 	ch->classes |= 1u << class;
 	*slot(ch, iova, class) = e;
-	ch->last[write] = e;
 	return DMA_FAULT_NONE;
 }
 

@@ -121,7 +121,10 @@ int dma_read(struct dma_channel *ch, uint64_t iova, void *dst, size_t n,
 	     struct dma_fault *fault);
 int dma_write(struct dma_channel *ch, uint64_t iova, const void *src, size_t n,
 	      struct dma_fault *fault);
-/* Source and destination must not overlap. */
+/*
+ * Source and destination must not overlap. Both sides translate before either target is
+ * asked, the source first: that decides which of two faults of one byte is seen.
+ */
 int dma_copy(struct dma_channel *ch, uint64_t dst, uint64_t src, uint64_t n,
 	     struct dma_fault *fault);
 int dma_fill(struct dma_channel *ch, uint64_t dst, uint8_t byte, uint64_t n,

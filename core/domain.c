@@ -80,6 +80,12 @@ void domain_destroy(struct domain *d)
 	port_free(d);
 }
 
+void domain_limit(struct domain *d, uint64_t first, uint64_t last)
+{
+	d->aperture_first = max_u64(d->aperture_first, first);
+	d->aperture_last = min_u64(d->aperture_last, last);
+}
+
 uint64_t domain_min_page(const struct domain *d)
 {
 	return d->page_sizes & -d->page_sizes;
@@ -205,7 +211,9 @@ static int map_locked(struct domain *d, uint64_t iova, const struct run_list *ru
 		      uint64_t offset, uint64_t length, unsigned prot, bool large,
 		      uint64_t *done, struct pt_gather *undo)
 {
-	uint64_t page_sizes = large ? d->page_sizes : domain_min_page(d);
+	/* Small pages are those that a page of the CPU's holds. */
+	uint64_t page_sizes =
+		large ? d->page_sizes : d->page_sizes & (2 * PORT_PAGE_SIZE - 1);
 
 	for (size_t i = 0; i < runs->n && *done < length; i++) {
 		const struct run *run = &runs->v[i];
@@ -234,7 +242,7 @@ int domain_map(struct domain *d, uint64_t iova, const struct run_list *runs,
 	uint64_t done = 0;
 	int rc;
 
-	if (length == 0 || iova > d->aperture_last ||
+	if (length == 0 || iova < d->aperture_first || iova > d->aperture_last ||
 	    length - 1 > d->aperture_last - iova)
 		return -EINVAL;
 	prot &= PT_READ | PT_WRITE;
@@ -250,4 +258,46 @@ int domain_map(struct domain *d, uint64_t iova, const struct run_list *runs,
 	port_mutex_unlock(&d->lock);
 	domain_gather_finish(&undo);
 	return rc;
+}
+
+/* ---- dirty bits -------------------------------------------------------------------- */
+
+static void ignore_dirty(void *arg, uint64_t iova, uint64_t bytes)
+{
+}
+
+/* Under the lock. A write through a cached translation would not set the bit anew, and
+ * one whose bit was read just now may not have landed: that is waited for. */
+static void invalidate_writes(struct domain *d, struct domain_gather *wait)
+{
+	invalidate_locked(d);
+	gather_remote(d, wait);
+	wait->any = true;
+}
+
+void domain_read_dirty(struct domain *d, uint64_t iova, uint64_t length, bool keep,
+		       void (*dirty)(void *arg, uint64_t iova, uint64_t bytes), void *arg)
+{
+	struct domain_gather wait = {0};
+
+	port_mutex_lock(&d->lock);
+	if (pt_read_dirty(&d->pt, iova, length, keep, dirty, arg))
+		invalidate_writes(d, &wait);
+	port_mutex_unlock(&d->lock);
+	domain_gather_finish(&wait);
+}
+
+void domain_track_dirty(struct domain *d, bool on)
+{
+	struct domain_gather wait = {0};
+
+	port_mutex_lock(&d->lock);
+	atomic_store_explicit(&d->dirty_on, on, memory_order_release);
+	if (on) {
+		/* No translation that was cached without setting a bit stays in use. */
+		pt_read_dirty(&d->pt, 0, d->aperture_last, false, ignore_dirty, NULL);
+		invalidate_writes(d, &wait);
+	}
+	port_mutex_unlock(&d->lock);
+	domain_gather_finish(&wait);
 }

@@ -22,9 +22,14 @@
 struct domain {
 	struct phys *phys; /* outlives the domain */
 	struct port_mutex lock;
-	struct pt pt;           /* written under lock, walked without */
-	uint64_t page_sizes;    /* in use: the format's, or fewer. Constant. */
-	uint64_t aperture_last; /* inclusive. Constant. */
+	struct pt pt;        /* written under lock, walked without */
+	uint64_t page_sizes; /* in use: the format's, or fewer. Constant. */
+	/* Inclusive; constant once something may be mapped. */
+	uint64_t aperture_first, aperture_last;
+	/* Does the hardware record writes for this domain? Constant, like the aperture.
+	 */
+	bool tracks_dirty;
+	_Atomic bool dirty_on;  /* and is anybody interested just now? */
 	struct list requesters; /* dma_requester.on_domain, under lock */
 	/* Has a remote copy ever been started? Set under lock, never cleared. */
 	_Atomic bool remote_used;
@@ -57,6 +62,9 @@ int domain_create(struct phys *phys, const struct pt_format *format, uint64_t pa
 /* No requester is attached and nobody maps any more. Takes NULL. */
 void domain_destroy(struct domain *d);
 
+/* Before anything is mapped: use no more than [first, last] of the format's aperture. */
+void domain_limit(struct domain *d, uint64_t first, uint64_t last);
+
 /* The smallest page, bytes: the alignment an IOAS must keep for this domain. */
 uint64_t domain_min_page(const struct domain *d);
 
@@ -75,6 +83,16 @@ void domain_gather_finish(struct domain_gather *gather);
 
 /* What is mapped at @iova; for tests, debugfs views and accesses. Lock-free. */
 bool domain_lookup(struct domain *d, uint64_t iova, struct pt_translation *out);
+
+/*
+ * Dirty tracking, for a domain that tracks_dirty. Turning it on forgets what was written
+ * before. Reading is as pt_read_dirty(), and what a device writes after it shows in the
+ * next reading. @dirty is called under the domain's lock.
+ */
+void domain_track_dirty(struct domain *d, bool on);
+void domain_read_dirty(struct domain *d, uint64_t iova, uint64_t length, bool keep,
+		       void (*dirty)(void *arg, uint64_t iova, uint64_t bytes),
+		       void *arg);
 
 /* ---- for core/dma.c: remote copies; see domain.c ------------------------------- */
 

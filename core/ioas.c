@@ -185,7 +185,9 @@ static int add_domain_locked(struct ioas *ioas, struct domain *d)
 	rc = ioas_check_alignment(ioas, alignment);
 	if (rc)
 		return rc;
-	if (d->aperture_last != UINT64_MAX)
+	if (d->aperture_first)
+		rc = ranges_reserve(ioas, 0, d->aperture_first - 1, d);
+	if (!rc && d->aperture_last != UINT64_MAX)
 		rc = ranges_reserve(ioas, d->aperture_last + 1, UINT64_MAX, d);
 	if (!rc)
 		rc = push_domain(ioas, d);

@@ -167,30 +167,44 @@ struct map_cursor {
 	unsigned prot;
 };
 
-static bool page_fits(const struct map_cursor *c, unsigned level)
+static bool size_fits(const struct map_cursor *c, uint64_t bytes)
 {
-	uint64_t bytes = (uint64_t)1 << pt_level_shift(c->format, level);
-
 	return (c->page_sizes & bytes) && ((c->iova | c->spa) & (bytes - 1)) == 0 &&
 	       c->left >= bytes;
 }
 
+/* Does a page of this level fit here? @order: the largest does, joined of 2^order. */
+static bool page_fits(const struct map_cursor *c, unsigned level, unsigned *order)
+{
+	uint64_t bytes = (uint64_t)1 << pt_level_shift(c->format, level);
+
+	*order = c->format->join ? c->format->index_bits - 1 : 0;
+	while (!size_fits(c, bytes << *order))
+		if ((*order)-- == 0)
+			return false;
+	return true;
+}
+
 static int map_pages(struct map_cursor *c, pt_entry *table, unsigned level,
-		     unsigned *added)
+		     unsigned order, unsigned *added)
 {
 	const struct pt_format *f = c->format;
 	uint64_t bytes = (uint64_t)1 << pt_level_shift(f, level);
 	unsigned i = pt_level_index(f, level, c->iova);
+	/* Joined pages one at a time: a larger one may fit after it. */
+	unsigned end = f->join ? i + (1u << order) : 1u << f->index_bits;
 
 	do {
+		uint64_t entry = f->make_page(c->spa, level, c->prot);
+
 		if (f->present(entry_load(&table[i])))
 			return -EEXIST;
-		entry_store(&table[i], f->make_page(c->spa, level, c->prot));
+		entry_store(&table[i], order ? f->join(entry, order) : entry);
 		++*added;
 		c->iova += bytes;
 		c->spa += bytes;
 		c->left -= bytes;
-	} while (++i < 1u << f->index_bits && c->left >= bytes);
+	} while (++i < end && c->left >= bytes);
 	return 0;
 }
 
@@ -234,12 +248,13 @@ static int map_table(struct map_cursor *c, pt_entry *table, unsigned level,
 {
 	const struct pt_format *f = c->format;
 	unsigned i = pt_level_index(f, level, c->iova);
+	unsigned order;
 	int rc = 0;
 
 	/* At level 0 a page always fits: pt_map() has checked the alignment. */
 	while (c->left > 0 && rc == 0) {
-		if (page_fits(c, level))
-			rc = map_pages(c, table, level, added);
+		if (page_fits(c, level, &order))
+			rc = map_pages(c, table, level, order, added);
 		else
 			rc = map_child(c, table, level, i, added);
 		i = pt_level_index(f, level, c->iova);
@@ -367,4 +382,105 @@ bool pt_unmap(struct pt *pt, uint64_t iova, uint64_t length, struct pt_gather *g
 	last = length - 1 > aperture_last - iova ? aperture_last : iova + length - 1;
 	unmap_table(&u, pt->root, f->levels - 1, iova, last);
 	return u.any;
+}
+
+/* ---- dirty bits ------------------------------------------------------------------ */
+
+struct dirty_read {
+	const struct pt_format *format;
+	bool keep, cleared;
+	void (*dirty)(void *arg, uint64_t iova, uint64_t bytes);
+	void *arg;
+};
+
+/* Devices set bits at any time, so a bit is cleared by itself. */
+static bool take_dirty(struct dirty_read *r, pt_entry *e)
+{
+	uint64_t bit = r->format->dirty;
+
+	if (!(entry_load(e) & bit))
+		return false;
+	if (!r->keep)
+		atomic_fetch_and_explicit(e, ~bit, memory_order_relaxed);
+	return true;
+}
+
+/* The page that entry @i is of; returns how many entries it has, from its first on. */
+static unsigned read_dirty_page(struct dirty_read *r, pt_entry *table, unsigned level,
+				unsigned *i, uint64_t iova)
+{
+	const struct pt_format *f = r->format;
+	unsigned shift = pt_level_shift(f, level);
+	unsigned n = f->order ? 1u << f->order(entry_load(&table[*i])) : 1;
+	uint64_t bytes = (uint64_t)n << shift;
+	bool any = false;
+
+	*i &= ~(n - 1);
+	for (unsigned k = 0; k < n; k++)
+		any |= take_dirty(r, &table[*i + k]);
+	if (any) {
+		r->cleared |= !r->keep;
+		r->dirty(r->arg, iova & ~(bytes - 1), bytes);
+	}
+	return n;
+}
+
+/* [iova, last] lies below @table. */
+static void read_dirty_table(struct dirty_read *r, pt_entry *table, unsigned level,
+			     uint64_t iova, uint64_t last)
+{
+	const struct pt_format *f = r->format;
+	unsigned shift = pt_level_shift(f, level);
+	uint64_t base = iova >> shift >> f->index_bits << f->index_bits << shift;
+	unsigned last_index = pt_level_index(f, level, last);
+
+	for (unsigned i = pt_level_index(f, level, iova), n; i <= last_index; i += n) {
+		uint64_t entry = entry_load(&table[i]);
+		uint64_t lo = max_u64(iova, base + ((uint64_t)i << shift));
+		uint64_t hi = min_u64(last, lo | (((uint64_t)1 << shift) - 1));
+
+		n = 1;
+		if (is_table(f, entry, level))
+			read_dirty_table(r, child_of(f, entry, level), level - 1, lo, hi);
+		else if (f->present(entry))
+			n = read_dirty_page(r, table, level, &i, lo);
+	}
+}
+
+bool pt_read_dirty(struct pt *pt, uint64_t iova, uint64_t length, bool keep,
+		   void (*dirty)(void *arg, uint64_t iova, uint64_t bytes), void *arg)
+{
+	const struct pt_format *f = pt->format;
+	uint64_t aperture_last = ~(uint64_t)0 >> (64 - f->iova_bits);
+	struct dirty_read r = {.format = f, .keep = keep, .dirty = dirty, .arg = arg};
+	uint64_t last;
+
+	if (!f->dirty || length == 0 || iova > aperture_last)
+		return false;
+	last = length - 1 > aperture_last - iova ? aperture_last : iova + length - 1;
+	read_dirty_table(&r, pt->root, f->levels - 1, iova, last);
+	return r.cleared;
+}
+
+bool pt_set_dirty(struct pt *pt, uint64_t iova)
+{
+	const struct pt_format *f = pt->format;
+	pt_entry *table = pt->root;
+
+	if (f->iova_bits < 64 && iova >> f->iova_bits != 0)
+		return false;
+	for (unsigned level = f->levels - 1;; level--) {
+		pt_entry *e = &table[pt_level_index(f, level, iova)];
+		uint64_t entry = atomic_load_explicit(e, memory_order_acquire);
+
+		/* Never a bit in an entry that an unmap has cleared meanwhile. */
+		while (f->present(entry) && !is_table(f, entry, level))
+			if (atomic_compare_exchange_weak_explicit(
+				    e, &entry, entry | f->dirty, memory_order_acquire,
+				    memory_order_acquire))
+				return true;
+		if (!f->present(entry))
+			return false;
+		table = child_of(f, entry, level);
+	}
 }

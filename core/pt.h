@@ -45,9 +45,12 @@ struct pt_translation {
 struct pt_format {
 	const char *name;
 	unsigned levels;     /* of tables, the root included */
+	unsigned page_shift; /* one entry of level 0 maps 2^page_shift bytes */
 	unsigned index_bits; /* of IOVA that one level decodes; at most 9 */
 	unsigned iova_bits;  /* the aperture is [0, 2^iova_bits - 1] */
-	uint64_t page_sizes; /* bit n: 2^n bytes are one entry of some level */
+	/* Bit n: a page of 2^n bytes, which is one entry of some level, or, where the
+	 * format can join entries, a power of two of neighbours. */
+	uint64_t page_sizes;
 	bool (*present)(uint64_t entry);
 	/* Is a present entry at @level a page (else a table)? */
 	bool (*is_page)(uint64_t entry, unsigned level);
@@ -56,6 +59,15 @@ struct pt_format {
 	uint64_t (*make_page)(uint64_t spa, unsigned level, unsigned prot);
 	uint64_t (*make_table)(uint64_t spa);
 	unsigned (*prot)(uint64_t entry);
+	/*
+	 * Joined entries: mark an entry as one of 2^@order neighbours that make up one
+	 * page, and read the mark. Each still holds its own address. NULL: there are
+	 * none.
+	 */
+	uint64_t (*join)(uint64_t entry, unsigned order);
+	unsigned (*order)(uint64_t entry);
+	/* The bit that a write by a device sets in a page's entry. 0: there is none. */
+	uint64_t dirty;
 	/*
 	 * pt_walk() for this format: pt_walk_format() of core/pt_walk.h with the
 	 * functions above inlined, since every access of every device that misses its
@@ -100,6 +112,17 @@ int pt_map(struct pt *pt, uint64_t iova, uint64_t spa, uint64_t length, unsigned
 	   uint64_t page_sizes, struct pt_gather *gather);
 /* Returns whether anything was mapped there. */
 bool pt_unmap(struct pt *pt, uint64_t iova, uint64_t length, struct pt_gather *gather);
+
+/*
+ * Dirty bits. A page is dirty when any of its entries is. Reading tells of each dirty
+ * page that touches [iova, iova + length), from its first byte on, and clears it unless
+ * @keep; true: something was cleared, so cached translations must go before the next
+ * write can be seen. Under the writers' lock. Setting is lock-free, in a DMA
+ * section or under that lock; false: not mapped.
+ */
+bool pt_read_dirty(struct pt *pt, uint64_t iova, uint64_t length, bool keep,
+		   void (*dirty)(void *arg, uint64_t iova, uint64_t bytes), void *arg);
+bool pt_set_dirty(struct pt *pt, uint64_t iova);
 
 /* Free what was gathered; the caller has waited for a grace period. */
 void pt_gather_free(struct pt_gather *gather);

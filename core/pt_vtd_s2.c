@@ -19,6 +19,7 @@
 #define VTD_W       ((uint64_t)1 << 1)
 #define VTD_IPAT    ((uint64_t)1 << 6)
 #define VTD_PS      ((uint64_t)1 << 7)
+#define VTD_D       ((uint64_t)1 << 9)
 #define VTD_ADDRESS ((((uint64_t)1 << 52) - 1) & ~(uint64_t)4095)
 
 _Static_assert(VTD_R == PT_READ && VTD_W == PT_WRITE, "permissions map one to one");
@@ -69,6 +70,7 @@ static bool vtd_walk(const pt_entry *root, uint64_t iova, struct pt_translation 
 const struct pt_format pt_vtd_s2 = {
 	.name = "vtd-s2",
 	.levels = 4,
+	.page_shift = 12,
 	.index_bits = 9,
 	.iova_bits = 48,
 	.page_sizes = (uint64_t)1 << 12 | (uint64_t)1 << 21 | (uint64_t)1 << 30,
@@ -78,5 +80,6 @@ const struct pt_format pt_vtd_s2 = {
 	.make_page = vtd_make_page,
 	.make_table = vtd_make_table,
 	.prot = vtd_prot,
+	.dirty = VTD_D,
 	.walk = vtd_walk,
 };

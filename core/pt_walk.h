@@ -21,7 +21,7 @@
 
 static inline unsigned pt_level_shift(const struct pt_format *f, unsigned level)
 {
-	return 12 + level * f->index_bits;
+	return f->page_shift + level * f->index_bits;
 }
 
 static inline unsigned pt_level_index(const struct pt_format *f, unsigned level,
@@ -43,14 +43,15 @@ pt_walk_run(const struct pt_format *f, const pt_entry *table, unsigned index,
 {
 	uint64_t spa = f->address(entry, 0);
 	unsigned prot = f->prot(entry);
-	uint64_t bytes = PORT_PAGE_SIZE;
+	const uint64_t page = (uint64_t)1 << f->page_shift;
+	uint64_t bytes = page;
 
 	while (++index % PT_LINE_ENTRIES != 0) {
 		entry = atomic_load_explicit(&table[index], memory_order_acquire);
 		if (!f->present(entry) || f->prot(entry) != prot ||
 		    f->address(entry, 0) != spa + bytes)
 			break;
-		bytes += PORT_PAGE_SIZE;
+		bytes += page;
 	}
 	return bytes;
 }

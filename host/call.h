@@ -109,6 +109,7 @@ long serve_access(struct call *c);
 long serve_faccessat(struct call *c);
 long serve_readlink(struct call *c);
 long serve_readlinkat(struct call *c);
+long serve_getcwd(struct call *c);
 long serve_xattr(struct call *c);
 
 #endif

@@ -434,6 +434,25 @@ long serve_readlinkat(struct call *c)
 	return do_readlink(c, (int)c->args[0], c->args[1], c->args[2], (int)c->args[3]);
 }
 
+/* The kernel calls a working directory in the store unreachable. */
+long serve_getcwd(struct call *c)
+{
+	const struct view_node *n;
+	char buf[PATH_MAX + 64];
+	const char *path;
+	size_t bytes;
+	int err;
+
+	if (!base_path(c, AT_FDCWD, buf, sizeof(buf), &path) ||
+	    view_resolve(c->host->view, "/", path, false, &n))
+		return CALL_PROCEED;
+	bytes = strlen(n->path) + 1;
+	if (bytes > c->args[1])
+		return -ERANGE;
+	err = call_copy_out(c, c->args[0], n->path, bytes);
+	return err ? err : (long)bytes;
+}
+
 /* None of ours has extended attributes. */
 long serve_xattr(struct call *c)
 {

@@ -201,12 +201,13 @@ static int start_client(struct session *s, const struct run_options *o)
 
 /* ---- serving ------------------------------------------------------------------ */
 
-static void reap_children(struct session *s)
+/* @options: WNOHANG, or 0 to wait until there is no child left. */
+static void reap_children(struct session *s, int options)
 {
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+	while ((pid = waitpid(-1, &status, options)) > 0) {
 		if (pid != s->client.pid || s->ended)
 			continue;
 		s->ended = true;
@@ -220,7 +221,7 @@ static void take_signals(struct session *s)
 
 	while (read(s->signals, &si, sizeof(si)) == sizeof(si)) {
 		if (si.ssi_signo == SIGCHLD) {
-			reap_children(s);
+			reap_children(s, WNOHANG);
 			continue;
 		}
 		if (si.ssi_signo == SIGPIPE || si.ssi_code == SI_KERNEL || s->ended)
@@ -252,9 +253,11 @@ static void serve(struct session *s)
 		if (p[3].revents || pending)
 			pending = files_reap(files);
 	}
-	/* Linux from 6.11 on hangs up when the last process begins to exit. */
-	if (!s->ended)
-		waitpid(s->client.pid, &s->status, 0);
+	/*
+	 * Linux from 6.11 on hangs up when the last process begins to exit, before it has
+	 * closed anything. All of them are our children by now.
+	 */
+	reap_children(s, 0);
 }
 
 /* ---- ending ------------------------------------------------------------------- */
@@ -284,6 +287,7 @@ static int finish(struct session *s)
 	view_destroy(s->host.view);
 	log_destroy(s->log);
 	free(s->filter.filter);
+	free(s->inherited.fds);
 	if (s->signals >= 0)
 		close(s->signals);
 	return left;

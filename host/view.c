@@ -9,7 +9,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <linux/openat2.h>
 #include <stdarg.h>
@@ -21,6 +20,7 @@
 #include <unistd.h>
 
 #include "core/port.h"
+#include "host/store.h"
 #include "vfio/pci_device.h"
 
 #define MAX_LINKS    40 /* as Linux */
@@ -28,9 +28,7 @@
 
 struct view {
 	struct view_node *root;
-	char *store; /* absolute path of the private directory */
-	size_t store_len;
-	int store_fd;
+	struct store store;
 };
 
 /* ---- the tree ----------------------------------------------------------------- */
@@ -111,7 +109,7 @@ static int make_dirs(struct view *v, const char *path, const char *end, bool own
 			next->merged = dir->merged && host_has_dir(next->path);
 			if (owned && !stop)
 				next->merged = false;
-			if (mkdirat(v->store_fd, in_store(next), 0755))
+			if (mkdirat(v->store.fd, in_store(next), 0755))
 				return -errno;
 		}
 		dir = next;
@@ -165,7 +163,7 @@ int view_add_file(struct view *v, const char *path, const void *data, size_t n)
 
 	if (err)
 		return err;
-	fd = openat(v->store_fd, in_store(node), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+	fd = openat(v->store.fd, in_store(node), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
 		    0644);
 	if (fd < 0)
 		return -errno;
@@ -200,7 +198,7 @@ int view_add_link(struct view *v, const char *path, const char *target)
 	node->target = strdup(target);
 	if (!node->target)
 		return -ENOMEM;
-	return symlinkat(target, v->store_fd, in_store(node)) ? -errno : 0;
+	return symlinkat(target, v->store.fd, in_store(node)) ? -errno : 0;
 }
 
 int view_add_device(struct view *v, const char *path, dev_t rdev)
@@ -212,7 +210,7 @@ int view_add_device(struct view *v, const char *path, dev_t rdev)
 	if (err)
 		return err;
 	node->rdev = rdev;
-	fd = openat(v->store_fd, in_store(node), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+	fd = openat(v->store.fd, in_store(node), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
 		    0666);
 	if (fd < 0)
 		return -errno;
@@ -247,7 +245,7 @@ static int list_entry_of_host(struct view *v, const struct view_node *dir,
 		    (int)sizeof(from) ||
 	    snprintf(path, sizeof(path), "%s/%s", dir->path, name) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
-	return symlinkat(path, v->store_fd, from) ? -errno : 0;
+	return symlinkat(path, v->store.fd, from) ? -errno : 0;
 }
 
 int view_list_dir(struct view *v, const char *path)
@@ -272,28 +270,6 @@ int view_list_dir(struct view *v, const char *path)
 
 /* ---- making and removing ------------------------------------------------------ */
 
-static int make_store(struct view *v)
-{
-	const char *tmp = getenv("TMPDIR");
-
-	if (!tmp || tmp[0] != '/' || access(tmp, W_OK | X_OK))
-		tmp = "/tmp";
-	if (asprintf(&v->store, "%s/uiommufd-XXXXXX", tmp) < 0) {
-		v->store = NULL;
-		return -ENOMEM;
-	}
-	if (!mkdtemp(v->store)) {
-		int err = -errno;
-
-		free(v->store);
-		v->store = NULL;
-		return err;
-	}
-	v->store_len = strlen(v->store);
-	v->store_fd = open(v->store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return v->store_fd < 0 ? -errno : 0;
-}
-
 int view_create(struct machine *m, struct view **out)
 {
 	struct view *v = calloc(1, sizeof(*v));
@@ -302,7 +278,7 @@ int view_create(struct machine *m, struct view **out)
 
 	if (!v)
 		return -ENOMEM;
-	v->store_fd = -1;
+	v->store.fd = -1;
 	v->root = calloc(1, sizeof(*v->root));
 	if (!v->root)
 		goto fail;
@@ -311,7 +287,7 @@ int view_create(struct machine *m, struct view **out)
 	v->root->path = strdup("/");
 	if (!v->root->path)
 		goto fail;
-	err = make_store(v);
+	err = store_create(&v->store);
 	if (err)
 		goto fail;
 	mask = umask(0);
@@ -327,23 +303,11 @@ fail:
 	return err;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int type,
-			struct FTW *ftw)
-{
-	/* What cannot be removed is left; the rest goes. */
-	remove(path);
-	return 0;
-}
-
 void view_destroy(struct view *v)
 {
 	if (!v)
 		return;
-	if (v->store)
-		nftw(v->store, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-	if (v->store_fd >= 0)
-		close(v->store_fd);
-	free(v->store);
+	store_destroy(&v->store);
 	free_tree(v->root);
 	free(v);
 }
@@ -444,9 +408,11 @@ int view_resolve(const struct view *v, const char *base, const char *path, bool 
 
 const char *view_path_of(const struct view *v, const char *path)
 {
-	if (strncmp(path, v->store, v->store_len))
+	size_t n = v->store.path ? strlen(v->store.path) : 0;
+
+	if (n && strncmp(path, v->store.path, n))
 		return NULL;
-	path += v->store_len;
+	path += n;
 	if (!*path)
 		return "/";
 	return *path == '/' ? path : NULL;
@@ -481,7 +447,7 @@ static int open_in_store(const struct view *v, const struct view_node *n, int fl
 		.flags = (unsigned)flags | O_CLOEXEC,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
 	};
-	int fd = (int)syscall(SYS_openat2, v->store_fd, in_store(n), &how, sizeof(how));
+	int fd = (int)syscall(SYS_openat2, v->store.fd, in_store(n), &how, sizeof(how));
 
 	return fd < 0 ? -errno : fd;
 }
@@ -514,7 +480,7 @@ int view_open(const struct view *v, const struct view_node *n, int flags)
 
 int view_stat(const struct view *v, const struct view_node *n, struct stat *st)
 {
-	if (fstatat(v->store_fd, in_store(n), st, AT_SYMLINK_NOFOLLOW))
+	if (fstatat(v->store.fd, in_store(n), st, AT_SYMLINK_NOFOLLOW))
 		return -errno;
 	if (n->kind == VIEW_DEVICE) {
 		st->st_mode = S_IFCHR | 0666;
@@ -528,7 +494,7 @@ int view_stat(const struct view *v, const struct view_node *n, struct stat *st)
 int view_statx(const struct view *v, const struct view_node *n, unsigned mask,
 	       struct statx *stx)
 {
-	if (statx(v->store_fd, in_store(n), AT_SYMLINK_NOFOLLOW, mask, stx))
+	if (statx(v->store.fd, in_store(n), AT_SYMLINK_NOFOLLOW, mask, stx))
 		return -errno;
 	if (n->kind == VIEW_DEVICE) {
 		stx->stx_mode = S_IFCHR | 0666;

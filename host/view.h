@@ -3,7 +3,7 @@
  * The part of /dev and /sys that a client sees of the machine.
  *
  * A tree of nodes, made once from the machine and constant from then on, says what is
- * there. A private directory on disk (the store) holds the same tree with real files,
+ * there. A private directory (the store) holds the same tree with real files,
  * directories and symbolic links, so that a client that opens one gets a real
  * descriptor and reads and lists it without us. A device node is an empty file there;
  * opening it for more than a look (O_PATH) opens the machine's device instead.
@@ -83,8 +83,8 @@ int view_resolve(const struct view *v, const char *base, const char *path, bool 
 		 const struct view_node **out);
 
 /*
- * If @path, as the kernel names one of a client's files, lies in the store: its virtual
- * path (inside the same string); else NULL.
+ * The virtual path (inside the same string) of what the kernel names @path when asked for
+ * one of a client's files; NULL if it is certainly not in the store.
  */
 const char *view_path_of(const struct view *v, const char *path);
 

@@ -331,9 +331,8 @@ static const char *const directories[] = {
 };
 
 static const char *const listed[] = {
-	"/sys/bus/pci/devices",     "/sys/bus/pci/drivers", "/sys/class/iommu",
-	"/sys/class/vfio-dev",      "/sys/class/misc",      "/sys/dev/char",
-	"/sys/kernel/iommu_groups",
+	"/sys/bus/pci/devices", "/sys/bus/pci/drivers",     "/sys/class/iommu",
+	"/sys/class/vfio-dev",  "/sys/kernel/iommu_groups",
 };
 
 int view_populate(struct view *v, struct machine *m)

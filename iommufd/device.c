@@ -36,7 +36,8 @@ int iommufd_device_bind(struct iommufd_ctx *ctx, const struct iommufd_device_inf
 		object_abort(ctx, &dev->obj);
 		return err;
 	}
-	vfile_get(&ctx->file);
+	if (!info->inside_context)
+		vfile_get(&ctx->file);
 	object_use(ctx, &dev->obj, 1);
 	*out = dev;
 	*id = dev->obj.id;
@@ -47,10 +48,12 @@ int iommufd_device_bind(struct iommufd_ctx *ctx, const struct iommufd_device_inf
 void iommufd_device_unbind(struct iommufd_device *dev)
 {
 	struct iommufd_ctx *ctx = dev->ctx;
+	bool inside = dev->info.inside_context;
 
 	iommufd_device_detach(dev);
 	object_unuse_destroy(ctx, &dev->obj);
-	vfile_put(&ctx->file);
+	if (!inside)
+		vfile_put(&ctx->file);
 }
 
 /* ---- attach --------------------------------------------------------------------- */
@@ -91,7 +94,7 @@ static int attach_ioas(struct iommufd_device *dev, struct iommufd_ioas *ioas,
 	err = attach_existing(dev, ioas, pt_id, old);
 	if (err != -EINVAL)
 		goto out;
-	err = hwpt_create(ctx, ioas, &hwpt);
+	err = hwpt_create(ctx, ioas, dev, 0, NULL, &hwpt);
 	if (err)
 		goto out;
 	err = group_attach(ctx, dev, hwpt, old);
@@ -122,6 +125,7 @@ int iommufd_device_attach(struct iommufd_device *dev, uint32_t *pt_id)
 		err = attach_ioas(dev, (struct iommufd_ioas *)pt, pt_id, &old);
 		break;
 	case OBJECT_HWPT:
+	case OBJECT_HWPT_NESTED:
 		err = group_attach(ctx, dev, (struct iommufd_hwpt *)pt, &old);
 		break;
 	default:

@@ -109,6 +109,21 @@ static void group_put(struct iommufd_ctx *ctx, struct iommufd_group *g)
 		group_free(g);
 }
 
+/* May @dev move from @from to @to? NULL: blocked, which it always may. */
+static int ask_iommu(struct iommufd_device *dev, const struct iommufd_hwpt *to,
+		     const struct iommufd_hwpt *from)
+{
+	const struct iommufd_iommu *iommu = iommu_of(dev);
+	struct iommufd_translation t, f;
+
+	if (!iommu->attach)
+		return 0;
+	t = hwpt_translation(to);
+	f = hwpt_translation(from);
+	return iommu->attach(&dev->info, IOMMUFD_NO_PASID, to ? &t : NULL,
+			     from ? &f : NULL);
+}
+
 static struct iommufd_device *member(struct list *it)
 {
 	return list_entry(it, struct iommufd_device, on_group);
@@ -134,8 +149,10 @@ int group_join(struct iommufd_ctx *ctx, struct iommufd_device *dev)
 	if (has_requester(g, dev->info.requester)) {
 		err = -EBUSY;
 	} else {
-		list_append(&g->members, &dev->on_group);
-		if (g->hwpt)
+		err = g->hwpt ? ask_iommu(dev, g->hwpt, NULL) : 0;
+		if (!err)
+			list_append(&g->members, &dev->on_group);
+		if (!err && g->hwpt)
 			dma_requester_attach(dev->info.requester, g->hwpt->domain);
 	}
 	port_mutex_unlock(&g->lock);
@@ -153,6 +170,8 @@ void group_leave(struct iommufd_ctx *ctx, struct iommufd_device *dev)
 	port_mutex_lock(&g->lock);
 	PORT_BUG_ON(dev->attached);
 	list_remove(&dev->on_group);
+	if (g->hwpt)
+		ask_iommu(dev, NULL, g->hwpt);
 	dma_requester_attach(dev->info.requester, NULL);
 	port_mutex_unlock(&g->lock);
 	group_put(ctx, g);
@@ -160,11 +179,23 @@ void group_leave(struct iommufd_ctx *ctx, struct iommufd_device *dev)
 
 /* ---- attach and detach (under group.lock) --------------------------------------- */
 
-static void translate_through(struct iommufd_group *g, struct domain *domain)
+/* All members from @from to @to, or none of them. */
+static int translate_through(struct iommufd_group *g, const struct iommufd_hwpt *to,
+			     const struct iommufd_hwpt *from)
 {
 	list_for_each (it, &g->members) {
-		dma_requester_attach(member(it)->info.requester, domain);
+		int err = ask_iommu(member(it), to, from);
+
+		if (!err)
+			continue;
+		for (struct list *back = it->prev; back != &g->members; back = back->prev)
+			PORT_BUG_ON(ask_iommu(member(back), from, to));
+		return err;
 	}
+	list_for_each (it, &g->members) {
+		dma_requester_attach(member(it)->info.requester, to ? to->domain : NULL);
+	}
+	return 0;
 }
 
 static int reserve(struct iommufd_device *dev, struct ioas *ioas)
@@ -214,14 +245,13 @@ static int attach(struct iommufd_ctx *ctx, struct iommufd_device *dev,
 	if (err)
 		return err;
 	err = hwpt_fill(hwpt);
+	if (!err && !g->hwpt)
+		err = translate_through(g, hwpt, NULL);
 	if (err) {
 		ioas_unreserve(hwpt->ioas->ioas, dev);
 		return err;
 	}
-	if (!g->hwpt) {
-		g->hwpt = hwpt;
-		translate_through(g, hwpt->domain);
-	}
+	g->hwpt = hwpt;
 	object_use(ctx, &hwpt->obj, 1);
 	dev->attached = true;
 	g->nr_attached++;
@@ -249,8 +279,13 @@ static int replace(struct iommufd_ctx *ctx, struct iommufd_group *g,
 		if (err)
 			return err;
 	}
+	err = translate_through(g, hwpt, old);
+	if (err) {
+		if (!same_ioas)
+			unreserve_attached(g, hwpt->ioas->ioas);
+		return err;
+	}
 	g->hwpt = hwpt;
-	translate_through(g, hwpt->domain);
 	if (!same_ioas)
 		unreserve_attached(g, old->ioas->ioas);
 	object_use(ctx, &hwpt->obj, g->nr_attached);
@@ -283,7 +318,7 @@ struct iommufd_hwpt *group_detach(struct iommufd_device *dev)
 	hwpt = g->hwpt;
 	dev->attached = false;
 	if (!--g->nr_attached) {
-		translate_through(g, NULL);
+		translate_through(g, NULL, hwpt);
 		g->hwpt = NULL;
 	}
 	ioas_unreserve(hwpt->ioas->ioas, dev);

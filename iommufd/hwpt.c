@@ -11,6 +11,15 @@
 
 #include "iommufd/private.h"
 
+void nested_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj)
+{
+	struct iommufd_hwpt *hwpt = (struct iommufd_hwpt *)obj;
+
+	if (hwpt->nested)
+		hwpt->nested->ops->destroy(hwpt->nested);
+	object_unuse(ctx, &hwpt->parent->obj, 1);
+}
+
 void hwpt_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj)
 {
 	struct iommufd_hwpt *hwpt = (struct iommufd_hwpt *)obj;
@@ -27,16 +36,23 @@ void hwpt_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj)
 }
 
 int hwpt_create(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas,
-		struct iommufd_hwpt **out)
+		struct iommufd_device *dev, uint32_t flags,
+		const struct iommufd_user_data *data, struct iommufd_hwpt **out)
 {
+	const struct iommufd_iommu *iommu = iommu_of(dev);
 	struct iommufd_hwpt *hwpt;
 	int err = object_alloc(ctx, sizeof(*hwpt), OBJECT_HWPT, (void **)&hwpt);
 
 	if (err)
 		return err;
 	hwpt->ioas = ioas;
+	hwpt->iommu = iommu;
+	hwpt->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
+	hwpt->pasid_compat = flags & IOMMU_HWPT_ALLOC_PASID;
 	object_use(ctx, &ioas->obj, 1);
-	err = domain_create(ctx->machine->phys, &pt_vtd_s2, 0, &hwpt->domain);
+	err = iommu->paging(&dev->info, ctx->machine->phys,
+			    flags & ~(uint32_t)IOMMU_HWPT_FAULT_ID_VALID, data,
+			    &hwpt->domain);
 	if (err) {
 		hwpt->domain = NULL;
 		object_abort(ctx, &hwpt->obj);
@@ -70,36 +86,39 @@ void hwpt_release(struct iommufd_ctx *ctx, struct iommufd_hwpt *hwpt)
 
 /* ---- HWPT_ALLOC ----------------------------------------------------------------- */
 
-/*
- * What VT-d without scalable mode can do (hw_info.c tells clients so): no nesting, no
- * dirty tracking, no data of a driver's own. The PASID flag is taken as Linux takes it
- * there; there are just no PASIDs to attach.
- */
-static int check_flags(const struct iommu_hwpt_alloc *cmd)
+static int check_flags(const struct iommufd_device *dev, uint32_t flags)
 {
-	const uint32_t supported = IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID;
+	const uint32_t known = IOMMU_HWPT_ALLOC_NEST_PARENT |
+			       IOMMU_HWPT_ALLOC_DIRTY_TRACKING |
+			       IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID;
 
-	return cmd->flags & ~supported || cmd->data_len ? -EOPNOTSUPP : 0;
+	if (flags & ~known)
+		return -EOPNOTSUPP;
+	if (flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING &&
+	    !(dev->info.hw_capabilities & IOMMU_HW_CAP_DIRTY_TRACKING))
+		return -EOPNOTSUPP;
+	/* A parent's faults are not the client's to answer. */
+	if (flags & IOMMU_HWPT_FAULT_ID_VALID && flags & IOMMU_HWPT_ALLOC_NEST_PARENT)
+		return -EOPNOTSUPP;
+	return 0;
 }
 
 /* On an IOAS. Not published; *@out is not touched on failure. */
 static int alloc_paging(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas,
-			const struct iommu_hwpt_alloc *cmd, struct iommufd_hwpt **out)
+			struct iommufd_device *dev, uint32_t flags,
+			const struct iommufd_user_data *data, struct iommufd_hwpt **out)
 {
 	struct iommufd_hwpt *hwpt;
-	int err = check_flags(cmd);
+	int err = check_flags(dev, flags);
 
 	if (err)
 		return err;
-	err = hwpt_create(ctx, ioas, &hwpt);
+	err = hwpt_create(ctx, ioas, dev, flags, data->len ? data : NULL, &hwpt);
 	if (err)
 		return err;
 	port_mutex_lock(&ioas->lock);
 	err = hwpt_fill(hwpt);
 	port_mutex_unlock(&ioas->lock);
-	/* There are no fault queues, so the id is of none. */
-	if (!err && cmd->flags & IOMMU_HWPT_FAULT_ID_VALID)
-		err = -ENOENT;
 	if (err) {
 		object_abort(ctx, &hwpt->obj);
 		return err;
@@ -108,22 +127,52 @@ static int alloc_paging(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas,
 	return 0;
 }
 
-/* On another hwpt: no hwpt here can be the parent of nested ones. */
-static int alloc_nested(const struct iommu_hwpt_alloc *cmd)
+/* On another hwpt. */
+static int alloc_nested(struct iommufd_ctx *ctx, struct iommufd_hwpt *parent,
+			struct iommufd_device *dev, uint32_t flags,
+			const struct iommufd_user_data *data, struct iommufd_hwpt **out)
 {
 	const uint32_t known = IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID;
+	const struct iommufd_iommu *iommu = iommu_of(dev);
+	struct iommufd_hwpt *hwpt;
+	int err;
 
-	return cmd->flags & ~known || !cmd->data_len ? -EOPNOTSUPP : -EINVAL;
+	if (flags & ~known || !data->len || !iommu->nested)
+		return -EOPNOTSUPP;
+	if (parent->automatic || !parent->nest_parent || parent->iommu != iommu)
+		return -EINVAL;
+	err = object_alloc(ctx, sizeof(*hwpt), OBJECT_HWPT_NESTED, (void **)&hwpt);
+	if (err)
+		return err;
+	hwpt->parent = parent;
+	hwpt->ioas = parent->ioas;
+	hwpt->domain = parent->domain;
+	hwpt->iommu = iommu;
+	hwpt->filled = true;
+	hwpt->pasid_compat = flags & IOMMU_HWPT_ALLOC_PASID;
+	object_use(ctx, &parent->obj, 1);
+	err = iommu->nested(&dev->info, flags & ~(uint32_t)IOMMU_HWPT_FAULT_ID_VALID,
+			    data, &hwpt->nested);
+	if (err) {
+		hwpt->nested = NULL;
+		object_abort(ctx, &hwpt->obj);
+		return err;
+	}
+	*out = hwpt;
+	return 0;
 }
 
 static int alloc_on(struct iommufd_ctx *ctx, struct iommufd_object *pt,
-		    const struct iommu_hwpt_alloc *cmd, struct iommufd_hwpt **out)
+		    struct iommufd_device *dev, uint32_t flags,
+		    const struct iommufd_user_data *data, struct iommufd_hwpt **out)
 {
 	switch (pt->type) {
 	case OBJECT_IOAS:
-		return alloc_paging(ctx, (struct iommufd_ioas *)pt, cmd, out);
+		return alloc_paging(ctx, (struct iommufd_ioas *)pt, dev, flags, data,
+				    out);
 	case OBJECT_HWPT:
-		return alloc_nested(cmd);
+		return alloc_nested(ctx, (struct iommufd_hwpt *)pt, dev, flags, data,
+				    out);
 	default:
 		return -EINVAL;
 	}
@@ -132,6 +181,12 @@ static int alloc_on(struct iommufd_ctx *ctx, struct iommufd_object *pt,
 long iommufd_hwpt_alloc(struct uapi_call *call)
 {
 	struct iommu_hwpt_alloc *cmd = (void *)call->data;
+	const struct iommufd_user_data data = {
+		.client = call->client,
+		.uptr = cmd->data_uptr,
+		.type = cmd->data_type,
+		.len = cmd->data_len,
+	};
 	struct iommufd_ctx *ctx = call_ctx(call);
 	struct iommufd_device *dev;
 	struct iommufd_object *pt;
@@ -150,9 +205,15 @@ long iommufd_hwpt_alloc(struct uapi_call *call)
 		err = -EINVAL;
 		goto out_dev;
 	}
-	err = alloc_on(ctx, pt, cmd, &hwpt);
+	err = alloc_on(ctx, pt, dev, cmd->flags, &data, &hwpt);
 	if (err)
 		goto out_pt;
+	/* There are no fault queues, so the id is of none. */
+	if (cmd->flags & IOMMU_HWPT_FAULT_ID_VALID) {
+		object_abort(ctx, &hwpt->obj);
+		err = -ENOENT;
+		goto out_pt;
+	}
 	cmd->out_hwpt_id = hwpt->obj.id;
 	err = uapi_respond(call, sizeof(*cmd));
 	if (err)

@@ -20,6 +20,7 @@
 struct machine;
 struct iommufd_ctx;
 struct iommufd_device;
+struct iommufd_iommu;
 
 /* A new open of /dev/iommu; the caller holds the vfile's first reference. */
 int iommufd_open(struct machine *m, struct vfile **out);
@@ -48,6 +49,12 @@ struct iommufd_device_info {
 	const void *hw_info;
 	size_t hw_info_bytes;
 	uint64_t hw_capabilities; /* IOMMU_HW_CAP_* */
+	unsigned max_pasid_log2;  /* 0: no PASIDs */
+	/* The IOMMU in front of the device (iommufd/driver.h); NULL: the VT-d unit. */
+	const struct iommufd_iommu *iommu;
+	/* The device is an object of the context itself and goes with it, so being bound
+	 * does not keep the context. */
+	bool inside_context;
 };
 
 /* Fill in the hw_ members for a device behind the simulated VT-d unit. */

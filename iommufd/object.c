@@ -19,8 +19,10 @@ static void (*const destructors[OBJECT_TYPES])(struct iommufd_ctx *ctx,
 					       struct iommufd_object *obj) = {
 	[OBJECT_IOAS] = ioas_object_destroy,
 	[OBJECT_HWPT] = hwpt_object_destroy,
+	[OBJECT_HWPT_NESTED] = nested_object_destroy,
 	[OBJECT_DEVICE] = device_object_destroy,
 	[OBJECT_ACCESS] = access_object_destroy,
+	[OBJECT_EXTRA] = extra_object_destroy,
 };
 
 static void lock(struct iommufd_ctx *ctx)

@@ -24,6 +24,7 @@
 #include <pthread.h>
 
 #include "core/list.h"
+#include "iommufd/driver.h"
 #include "iommufd/iommufd.h"
 #include "machine/machine.h"
 #include "uapi/table.h"
@@ -35,8 +36,10 @@ enum object_type {
 	OBJECT_ANY, /* for lookups */
 	OBJECT_IOAS,
 	OBJECT_HWPT,
+	OBJECT_HWPT_NESTED,
 	OBJECT_DEVICE,
 	OBJECT_ACCESS,
+	OBJECT_EXTRA,
 	OBJECT_TYPES,
 };
 
@@ -75,15 +78,22 @@ struct iommufd_ioas {
 	struct list hwpts; /* iommufd_hwpt.on_ioas: those that are filled */
 };
 
-/* A domain that holds everything its IOAS maps. */
+/*
+ * A domain that holds everything its IOAS maps; or, nested, a first stage of the IOMMU's
+ * own before that of another hwpt, its parent, whose IOAS and domain it shows as its own.
+ */
 struct iommufd_hwpt {
 	struct iommufd_object obj;
-	struct iommufd_ioas *ioas; /* which it uses */
+	struct iommufd_ioas *ioas; /* which it uses, unless nested */
 	struct domain *domain;
+	const struct iommufd_iommu *iommu;
 	struct list on_ioas;
 	bool filled; /* in the IOAS; under ioas->lock until published */
 	/* Made by an attach to the IOAS; goes with its last device. Constant. */
 	bool automatic;
+	bool nest_parent, pasid_compat; /* constant */
+	struct iommufd_hwpt *parent;    /* nested: which it uses */
+	struct iommufd_nested *nested;
 };
 
 /*
@@ -170,6 +180,8 @@ static inline struct iommufd_device *device_get(struct iommufd_ctx *ctx, uint32_
 
 void ioas_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 void hwpt_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
+void nested_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
+void extra_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 void device_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 void access_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 
@@ -180,9 +192,29 @@ void access_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 int access_create_internal(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas,
 			   struct iommufd_access **out);
 
-/* Make an empty one over @ioas; it is not published and not filled. */
+extern const struct iommufd_iommu iommufd_vtd;
+
+static inline const struct iommufd_iommu *iommu_of(const struct iommufd_device *dev)
+{
+	return dev->info.iommu ? dev->info.iommu : &iommufd_vtd;
+}
+
+/* What a device that is attached to it translates through; of NULL: nothing. */
+static inline struct iommufd_translation hwpt_translation(const struct iommufd_hwpt *hwpt)
+{
+	struct iommufd_translation t = {0};
+
+	if (hwpt) {
+		t.domain = hwpt->domain;
+		t.nested = hwpt->nested;
+	}
+	return t;
+}
+
+/* Make an empty one over @ioas for @dev; it is not published and not filled. */
 int hwpt_create(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas,
-		struct iommufd_hwpt **out);
+		struct iommufd_device *dev, uint32_t flags,
+		const struct iommufd_user_data *data, struct iommufd_hwpt **out);
 /* Have it hold what its IOAS maps; nothing to do when it does. Under ioas->lock when it
  * is not published yet. */
 int hwpt_fill(struct iommufd_hwpt *hwpt);

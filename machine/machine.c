@@ -54,15 +54,31 @@ static int describe(const struct uiommufd_config *config, struct description *d,
 	return err ? err : describe_complete(d, error, cap);
 }
 
+/* There is room for one for each device. */
+static struct machine_group *find_group(struct machine *m, unsigned number)
+{
+	struct machine_group *g = m->groups;
+
+	while (g < m->groups + m->nr_groups && g->number != number)
+		g++;
+	if (g == m->groups + m->nr_groups) {
+		g->number = number;
+		m->nr_groups++;
+	}
+	return g;
+}
+
 static int create_device(struct machine *m, const struct uiommufd_config *config,
 			 const struct device_description *desc, char *error, size_t cap)
 {
 	const struct uiommufd_model *model = find_model(config, desc->model);
+	struct machine_group *group = find_group(m, desc->group);
 	struct pci_placement placement = {
 		.bdf = desc->bdf,
 		.index = (unsigned)m->nr_devices,
 		.group = desc->group,
-		.group_key = &m->group_keys[desc->group],
+		.group_key = group,
+		.group_owner = &group->owner,
 	};
 	int err;
 
@@ -88,7 +104,8 @@ static int create_devices(struct machine *m, const struct uiommufd_config *confi
 		goto out;
 	m->multi_range_dmabuf = d.multi_range_dmabuf;
 	m->devices = calloc(d.n + 1, sizeof(struct pci_device *));
-	if (!m->devices) {
+	m->groups = calloc(d.n + 1, sizeof(*m->groups));
+	if (!m->devices || !m->groups) {
 		err = -ENOMEM;
 		goto out;
 	}
@@ -142,6 +159,7 @@ int machine_destroy(struct machine *m)
 	for (size_t i = m->nr_devices; i-- > 0;)
 		pci_device_destroy(m->devices[i]);
 	free(m->devices);
+	free(m->groups);
 	memory_destroy(m->memory);
 	phys_destroy(m->phys);
 	free(m);

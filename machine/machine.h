@@ -22,13 +22,20 @@ struct files;
 struct memory;
 struct pci_device;
 
+/* An IOMMU group: devices that the IOMMU cannot tell apart. */
+struct machine_group {
+	unsigned number;
+	_Atomic(const void *) owner; /* which iommufd context; iommufd's to use */
+};
+
 struct machine {
 	struct phys *phys;
 	struct files *files;   /* what clients hold open */
 	struct memory *memory; /* windows over clients' files and memory */
 	struct pci_device **devices;
 	size_t nr_devices;
-	char group_keys[65536]; /* only their addresses are used: a key for each group */
+	struct machine_group *groups; /* in use; constant but for their owners */
+	size_t nr_groups;
 	struct uapi_trace *trace; /* NULL: off */
 	/* Extensions the user switched on. */
 	bool multi_range_dmabuf; /* several ranges per dma-buf in MAP_FILE */

@@ -2,13 +2,13 @@
 /*
  * The configuration space: client accesses of any width, and what writes set off.
  *
- * An access is cut into naturally aligned words of at most 4 bytes, each done on its own,
+ * A write is cut into naturally aligned words of at most 4 bytes, each done on its own,
  * in order, as vfio-pci does; a capability never shares a word with another. A word that
  * begins at COMMAND, PMCSR or covers DEVCTL's FLR bit has consequences (reset.c).
  *
- * Everything here is under device.config, which is taken for a word at a time and never
- * held over an access to the client's memory. An access that reaches beyond the end is
- * refused as a whole.
+ * Everything here is under device.config, which writes take for a word at a time; it is
+ * never held over an access to the client's memory. An access that reaches beyond the end
+ * is refused as a whole.
  */
 #include <errno.h>
 #include <string.h>
@@ -85,12 +85,15 @@ static size_t word_size(unsigned offset, size_t left)
 	return size > 4 ? 4 : size;
 }
 
-static void read_word(struct pci_device *dev, unsigned offset, uint8_t *dst, size_t n)
+/* Reading has no effects, so the size of words does not show. */
+static void read_bytes(struct pci_device *dev, unsigned offset, uint8_t *dst, size_t n)
 {
 	struct pci_config *c = &dev->config;
 	unsigned enable = c->msix + MSIX_CONTROL_HI;
 
+	port_mutex_lock(&dev->config_lock);
 	memcpy(dst, c->value + offset, n);
+	port_mutex_unlock(&dev->config_lock);
 	if (c->msix && offset <= enable && enable < offset + n && irq_msix_enabled(dev))
 		dst[enable - offset] |= MSIX_ENABLE;
 }
@@ -162,19 +165,11 @@ ssize_t config_read(struct pci_device *dev, struct client *c, uint64_t va, size_
 		    uint64_t offset)
 {
 	uint8_t buf[CONFIG_BYTES];
-	size_t done = 0;
 	int err;
 
 	if (offset >= CONFIG_BYTES || n > CONFIG_BYTES - offset)
 		return -EFAULT;
-	while (done < n) {
-		size_t size = word_size((unsigned)(offset + done), n - done);
-
-		port_mutex_lock(&dev->config_lock);
-		read_word(dev, (unsigned)(offset + done), buf + done, size);
-		port_mutex_unlock(&dev->config_lock);
-		done += size;
-	}
+	read_bytes(dev, (unsigned)offset, buf, n);
 	err = client_copy_out(c, va, buf, n);
 	return err ? err : (ssize_t)n;
 }
@@ -203,14 +198,10 @@ ssize_t config_write(struct pci_device *dev, struct client *c, uint64_t va, size
 
 void pci_device_config(struct pci_device *dev, unsigned offset, void *dst, size_t n)
 {
-	uint8_t *p = dst;
-
 	memset(dst, 0, n);
 	if (offset >= CONFIG_BYTES)
 		return;
 	if (n > CONFIG_BYTES - offset)
 		n = CONFIG_BYTES - offset;
-	port_mutex_lock(&dev->config_lock);
-	read_word(dev, offset, p, n);
-	port_mutex_unlock(&dev->config_lock);
+	read_bytes(dev, offset, dst, n);
 }

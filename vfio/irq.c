@@ -76,7 +76,7 @@ static void replace(int *slot, int fd)
 	*slot = fd;
 }
 
-void uiommufd_irq(struct uiommufd_device *api, unsigned vector)
+DEVICE_API void uiommufd_irq(struct uiommufd_device *api, unsigned vector)
 {
 	struct pci_device *dev = api->pci;
 	struct pci_irqs *irqs = &dev->irqs;

@@ -19,7 +19,8 @@
 /* The window of message-signalled interrupts: DMA there is no memory access. */
 static const struct iommufd_resv msi_window = {0xfee00000, 0xfeefffff};
 
-void uiommufd_device_error(struct uiommufd_device *api, const char *format, ...)
+DEVICE_API void uiommufd_device_error(struct uiommufd_device *api, const char *format,
+				      ...)
 {
 	va_list args;
 
@@ -91,9 +92,11 @@ static int create_parts(struct pci_device *dev, char *error, size_t cap)
 	dev->info = (struct iommufd_device_info){
 		.requester = &dev->requester,
 		.group = dev->place.group_key,
+		.group_owner = dev->place.group_owner,
 		.resv = &msi_window,
 		.nr_resv = 1,
 	};
+	iommufd_vtd_hw_info(&dev->info);
 	reset_model(dev, UIOMMUFD_RESET_POWER_ON);
 	return 0;
 }

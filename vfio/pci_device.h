@@ -46,7 +46,8 @@ struct pci_placement {
 	struct pci_bdf bdf;
 	unsigned index; /* vfio<index> */
 	unsigned group; /* IOMMU group number */
-	const void *group_key;
+	const void *group_key; /* the same for all devices of the group */
+	_Atomic(const void *) *group_owner; /* iommufd_device_info.group_owner */
 };
 
 int pci_device_create(struct machine *m, const struct uiommufd_model *model,

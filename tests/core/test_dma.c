@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "core/pt_walk.h"
 #include "port/port.h"
 #include "tests/core/dma_world.h"
 
@@ -534,6 +535,77 @@ static void test_targets(void **state)
 	world_finish(&w);
 }
 
+/* Two windows may lie next to each other; a target ends where its window does. */
+static void test_windows_side_by_side(void **state)
+{
+	struct test_window a, b;
+	struct dma_world w;
+
+	world_init(&w);
+	window_init(&a, w.phys, WINDOW_RAM, G);
+	window_init(&b, w.phys, WINDOW_RAM, G);
+	assert_int_equal(b.w.base, a.w.base + G);
+	assert_int_equal(map(w.d, 0, &a, G - 4 * PAGE, 4 * PAGE, RW), 0);
+	assert_int_equal(map(w.d, 4 * PAGE, &b, 0, 4 * PAGE, RW), 0);
+	check_target(&w, PAGE + 1, &a, G - 3 * PAGE + 1, 3 * PAGE - 1);
+	check_target(&w, 4 * PAGE, &b, 0, 4 * PAGE);
+	for (unsigned i = 0; i < 8 * PAGE; i++)
+		buffer[i] = i * 13 + i / 256;
+	assert_int_equal(dma_write(&w.ch, 0, buffer, 8 * PAGE, NULL), 0);
+	assert_memory_equal(a.mem + G - 4 * PAGE, buffer, 4 * PAGE);
+	assert_memory_equal(b.mem, buffer + 4 * PAGE, 4 * PAGE);
+	unmap(w.d, 0, UINT64_MAX);
+	window_finish(&a, w.phys);
+	window_finish(&b, w.phys);
+	world_finish(&w);
+}
+
+/* A format whose IOVAs have all 64 bits. */
+static struct pt_format wide;
+
+static bool wide_walk(const pt_entry *root, uint64_t iova, struct pt_translation *out)
+{
+	return pt_walk_format(&wide, root, iova, out);
+}
+
+/* What runs past the last IOVA there is does not go on at 0. */
+static void test_end_of_iova(void **state)
+{
+	uint64_t last_page = 0 - PAGE;
+	struct test_window t;
+	struct domain *d;
+	struct dma_fault f;
+	struct dma_world w;
+
+	wide = pt_vtd_s2;
+	wide.levels = 6;
+	wide.iova_bits = 64;
+	wide.walk = wide_walk;
+	world_init(&w);
+	assert_int_equal(domain_create(w.phys, &wide, 0, &d), 0);
+	dma_requester_attach(&w.r, d);
+	window_init(&t, w.phys, WINDOW_RAM, 4 * PAGE);
+	assert_int_equal(map(d, last_page, &t, 0, PAGE, RW), 0);
+	assert_int_equal(map(d, 0, &t, PAGE, 2 * PAGE, RW), 0);
+	memset(t.mem, 0x21, 4 * PAGE);
+	assert_int_equal(dma_write(&w.ch, last_page, buffer, PAGE, &f), 0);
+	assert_int_equal(dma_fill(&w.ch, last_page, 0x42, 2 * PAGE, &f), -EFAULT);
+	check_fault(&f, DMA_FAULT_UNMAPPED, 0, true);
+	assert_int_equal(t.mem[PAGE - 1], 0x42);
+	assert_int_equal(t.mem[PAGE], 0x21);
+	assert_int_equal(dma_copy(&w.ch, last_page, 0, 2 * PAGE, &f), -EFAULT);
+	check_fault(&f, DMA_FAULT_UNMAPPED, 0, true);
+	assert_int_equal(dma_copy(&w.ch, 0, last_page, 2 * PAGE, &f), -EFAULT);
+	check_fault(&f, DMA_FAULT_UNMAPPED, 0, false);
+	assert_int_equal(t.mem[2 * PAGE], 0x21);
+	unmap(d, last_page, PAGE);
+	unmap(d, 0, 2 * PAGE);
+	dma_requester_attach(&w.r, w.d);
+	domain_destroy(d);
+	window_finish(&t, w.phys);
+	world_finish(&w);
+}
+
 /* A cached translation is dead once the unmap is finished, and the new one counts. */
 static void test_iotlb_invalidation(void **state)
 {
@@ -639,6 +711,8 @@ int main(void)
 		cmocka_unit_test(test_truncated_file),
 		cmocka_unit_test(test_remote_registers_once),
 		cmocka_unit_test(test_targets),
+		cmocka_unit_test(test_windows_side_by_side),
+		cmocka_unit_test(test_end_of_iova),
 		cmocka_unit_test(test_iotlb_invalidation),
 		cmocka_unit_test(test_inside_a_section),
 		cmocka_unit_test(test_aliases),

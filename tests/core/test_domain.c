@@ -198,6 +198,7 @@ struct remote_reader {
 	struct dma_world w;
 	struct test_window t;
 	pthread_t thread;
+	unsigned delay_us;
 	_Atomic int in, go, done;
 };
 
@@ -208,7 +209,7 @@ static void hold_up(struct test_window *t)
 	atomic_store(&rr->in, 1);
 	while (!atomic_load(&rr->go))
 		port_yield();
-	usleep(2000);
+	usleep(2000 + rr->delay_us);
 	atomic_store(&rr->done, 1);
 }
 
@@ -253,8 +254,11 @@ static void test_gather_waits_for_remote(void **state)
 		assert_non_null(readers);
 		for (unsigned i = 0; i < n; i++)
 			reader_start(&readers[i]);
-		for (unsigned i = 0; i < n; i++)
+		/* Each is held up longer than those before it. */
+		for (unsigned i = 0; i < n; i++) {
+			readers[i].delay_us = 3000 * i;
 			atomic_store(&readers[i].go, 1);
+		}
 		for (unsigned i = 0; i < n; i++) {
 			domain_unmap(readers[i].w.d, 0, 2 * M, &g);
 			domain_unmap(readers[i].w.d, 0, 2 * M, &g);

@@ -76,6 +76,7 @@ static bool toy_walk(const pt_entry *root, uint64_t iova, struct pt_translation 
 static const struct pt_format toy = {
 	.name = "toy",
 	.levels = 3,
+	.page_shift = 12,
 	.index_bits = 6,
 	.iova_bits = 30,
 	.page_sizes = 4 * K | 256 * K | 16 * M,

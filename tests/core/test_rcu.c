@@ -56,14 +56,14 @@ static void *hold_section(void *arg)
 	port_dma_enter();
 	for (unsigned i = 0; i < s->nested; i++)
 		port_dma_enter();
-	if (s->inner_quiesces)
-		port_dma_quiesce();
 	if (s->inner_leaves)
 		for (unsigned i = 0; i < s->nested; i++)
 			port_dma_leave();
 	atomic_store(&s->in, 1);
-	if (s->inner_quiesces)
+	if (s->inner_quiesces) {
+		a_moment(); /* somebody waits by now */
 		port_dma_quiesce();
+	}
 	a_moment();
 	atomic_store(&s->over, 1);
 	if (!s->inner_leaves)

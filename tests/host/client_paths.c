@@ -180,6 +180,8 @@ void scenario_relative(void)
 	CHECK(!strcmp(text, "0x1234\n"));
 	CHECK(!stat("../../../kernel/iommu_groups", &st));
 	CHECK(getcwd(cwd, sizeof(cwd)));
+	CHECK(!strcmp(cwd, "/sys/devices/pci0000:01/" BDF0));
+	CHECK_ERRNO(syscall(SYS_getcwd, cwd, 4), ERANGE);
 	CHECK_ERRNO(fstatat(999, "vendor", &st, 0), EBADF);
 }
 

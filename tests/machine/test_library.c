@@ -346,6 +346,38 @@ static void test_forgotten(void **state)
 	close(fd);
 }
 
+/* Linux 7.3: a group's DMA belongs to one context at a time. */
+static void test_group_has_one_owner(void **state)
+{
+	static const struct uiommufd_model *const models[] = {&probe_model, NULL};
+	static const char *const devices[] = {"probe,group=3", "probe,group=3", NULL};
+	struct uiommufd_config config = UIOMMUFD_CONFIG_INIT;
+	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind)};
+	int ctx[2], dev[2];
+
+	config.models = models;
+	config.devices = devices;
+	assert_int_equal(uiommufd_machine_create(&config, NULL, 0, &m), 0);
+	for (int i = 0; i < 2; i++) {
+		char path[32];
+
+		snprintf(path, sizeof(path), "/dev/vfio/devices/vfio%d", i);
+		ctx[i] = uiommufd_open(m, "/dev/iommu", O_RDWR);
+		dev[i] = uiommufd_open(m, path, O_RDWR);
+	}
+	bind.iommufd = ctx[0];
+	assert_int_equal(uiommufd_ioctl(m, dev[0], VFIO_DEVICE_BIND_IOMMUFD, &bind), 0);
+	bind.iommufd = ctx[1];
+	assert_int_equal(uiommufd_ioctl(m, dev[1], VFIO_DEVICE_BIND_IOMMUFD, &bind),
+			 -EPERM);
+	uiommufd_close(m, dev[0]);
+	assert_int_equal(uiommufd_ioctl(m, dev[1], VFIO_DEVICE_BIND_IOMMUFD, &bind), 0);
+	uiommufd_close(m, dev[1]);
+	uiommufd_close(m, ctx[0]);
+	uiommufd_close(m, ctx[1]);
+	assert_int_equal(uiommufd_machine_destroy(m), 0);
+}
+
 static char traced[512];
 
 static void keep_line(void *arg, const char *line)
@@ -384,6 +416,7 @@ int main(void)
 		cmocka_unit_test(test_create_errors),
 		cmocka_unit_test(test_forgotten),
 		cmocka_unit_test(test_trace),
+		cmocka_unit_test(test_group_has_one_owner),
 	};
 
 	make_machine();

@@ -120,7 +120,8 @@ int rig_try_device(struct rig *r, struct rig_model *model, char *error, size_t c
 		.bdf = model->bdf,
 		.index = (unsigned)r->machine.nr_devices,
 		.group = model->group,
-		.group_key = &r->machine.group_keys[model->group],
+		.group_key = &r->groups[model->group],
+		.group_owner = &r->groups[model->group].owner,
 	};
 	int err = pci_device_create(&r->machine, &rig_test_model, &option, 1, &place,
 				    error, cap, &r->devices[r->machine.nr_devices]);

@@ -50,6 +50,7 @@ struct rig_model {
 struct rig {
 	struct machine machine;
 	struct pci_device *devices[RIG_DEVICES];
+	struct machine_group groups[RIG_DEVICES]; /* by number */
 	struct client *client;
 	const struct client_ops *local; /* what rig.c's operations are made from */
 	struct client_ops ops;
