@@ -13,6 +13,7 @@
 #include <pthread.h>
 
 #include "core/dmabuf.h"
+#include "core/pages.h"
 #include "iommufd/driver.h"
 #include "machine/machine.h"
 #include "selftest/abi.h"
@@ -64,6 +65,22 @@ void mock_device_init(struct mock_device *dev, uint32_t flags);
 long mock_domain(struct uapi_call *call);
 long mock_domain_replace(struct uapi_call *call);
 long mock_check_cache(struct uapi_call *call);
+
+/* The client's memory [va, + length), pinned for a moment. */
+struct mock_resolved {
+	struct mem_source *source;
+	struct run_list runs;
+	uint64_t length;
+};
+int mock_resolve(struct client *c, uint64_t va, uint64_t length, struct mock_resolved *r);
+void mock_resolved_put(struct mock_resolved *r);
+
+/* access.c: users of an address space that pin, read and write */
+long mock_create_access(struct uapi_call *call);
+long mock_access_pages(struct uapi_call *call);
+long mock_destroy_access_pages(struct uapi_call *call);
+long mock_access_rw(struct uapi_call *call);
+long mock_access_replace(struct uapi_call *call);
 
 /* check.c: operations that look at what is mapped */
 long mock_check_map(struct uapi_call *call);
