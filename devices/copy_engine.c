@@ -393,15 +393,18 @@ static int parse_options(struct uiommufd_device *dev,
 	for (size_t i = 0; i < n; i++) {
 		const char *value = options[i].value ? options[i].value : "";
 
-		if (strcmp(options[i].name, "vram")) {
-			uiommufd_device_error(dev, "unknown option '%s' (known: vram)",
-					      options[i].name);
+		if (strcmp(options[i].name, "vram") != 0) {
+			uiommufd_device_error(
+				dev, "copy-engine: unknown option '%s' (known: vram)",
+				options[i].name);
 			return -EINVAL;
 		}
 		if (uiommufd_parse_size(value, vram_size) || *vram_size < VRAM_MIN ||
 		    *vram_size > VRAM_MAX || *vram_size & (*vram_size - 1)) {
 			uiommufd_device_error(
-				dev, "vram=%s: not a power of two from 1M to 16G", value);
+				dev,
+				"copy-engine: vram=%s: not a power of two from 1M to 16G",
+				value);
 			return -EINVAL;
 		}
 	}

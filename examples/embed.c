@@ -167,7 +167,7 @@ int main(void)
 	memcpy(a.vram, "hello, peer", 12);
 	must(ce_copy(&engine, PEER_IOVA, 0, 12, CE_FLAG_SRC_VRAM), "copy");
 	printf("B's VRAM says: %.12s\n", (const char *)b.vram);
-	if (strcmp((const char *)b.vram, "hello, peer"))
+	if (strcmp((const char *)b.vram, "hello, peer") != 0)
 		return 1;
 
 	must(uiommufd_ioctl(m, b.fd, VFIO_DEVICE_RESET, NULL), "VFIO_DEVICE_RESET");

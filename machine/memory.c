@@ -8,8 +8,9 @@
  *
  * A source remembers what each of its pins holds, so that unpin needs no lookup and
  * cannot fail. `pages` serialises the calls on one source; `mem->lock` guards the table
- * of windows and their counts. It is taken below pages.lock and is held over
- * phys_remove(), which waits for DMA sections, so no DMA section may take it.
+ * of windows and their counts, and the lists of sources and of their pins, so that pins
+ * can be counted. It is taken below pages.lock and is held over phys_remove(), which
+ * waits for DMA sections, so no DMA section may take it.
  */
 #include "machine/memory.h"
 
@@ -53,19 +54,27 @@ struct memory {
 	struct machine *machine;
 	pthread_mutex_t lock;
 	struct list windows;
+	struct list sources;
+};
+
+/* A part of a window. */
+struct piece {
+	struct window *window;
+	uint64_t offset, length;
 };
 
 /* What one pin of a source holds. */
 struct pin {
 	struct list on_source;
 	uint64_t offset, length;
-	struct window **windows;
+	struct piece *pieces;
 	size_t n;
 };
 
 struct source {
 	struct mem_source base;
 	struct memory *mem;
+	struct list on_memory;
 	struct list pins;
 	int fd;                     /* file sources */
 	struct memory_space *space; /* user sources */
@@ -80,6 +89,7 @@ int memory_create(struct machine *m, struct memory **out)
 	mem->machine = m;
 	pthread_mutex_init(&mem->lock, NULL);
 	list_init(&mem->windows);
+	list_init(&mem->sources);
 	*out = mem;
 	return 0;
 }
@@ -88,7 +98,7 @@ void memory_destroy(struct memory *mem)
 {
 	if (!mem)
 		return;
-	PORT_BUG_ON(!list_empty(&mem->windows));
+	PORT_BUG_ON(!list_empty(&mem->windows) || !list_empty(&mem->sources));
 	pthread_mutex_destroy(&mem->lock);
 	free(mem);
 }
@@ -290,37 +300,52 @@ static struct pin *pin_create(struct source *s, uint64_t offset, uint64_t length
 		return NULL;
 	p->offset = offset;
 	p->length = length;
+	pthread_mutex_lock(&s->mem->lock);
 	list_append(&s->pins, &p->on_source);
+	pthread_mutex_unlock(&s->mem->lock);
 	return p;
 }
 
 static void pin_destroy(struct source *s, struct pin *p)
 {
-	for (size_t i = 0; i < p->n; i++)
-		window_unpin(s->mem, p->windows[i]);
+	pthread_mutex_lock(&s->mem->lock);
 	list_remove(&p->on_source);
-	free(p->windows);
+	pthread_mutex_unlock(&s->mem->lock);
+	for (size_t i = 0; i < p->n; i++)
+		window_unpin(s->mem, p->pieces[i].window);
+	free(p->pieces);
 	free(p);
+}
+
+static int piece_add(struct source *s, struct pin *p, const struct piece *piece)
+{
+	struct piece *v;
+	int err = 0;
+
+	pthread_mutex_lock(&s->mem->lock);
+	v = realloc(p->pieces, (p->n + 1) * sizeof(*v));
+	if (v) {
+		v[p->n++] = *piece;
+		p->pieces = v;
+	} else {
+		err = -ENOMEM;
+	}
+	pthread_mutex_unlock(&s->mem->lock);
+	return err;
 }
 
 /* Let the pin own one count of @w, and describe [offset, + length) of it. */
 static int pin_add(struct source *s, struct pin *p, struct window *w, uint64_t offset,
 		   uint64_t length, struct run_list *runs)
 {
+	struct piece piece = {.window = w, .offset = offset, .length = length};
 	struct run run = {.spa = w->phys.base + offset, .length = length};
-	struct window **v;
-	bool same = p->n && p->windows[p->n - 1] == w;
+	bool same = p->n && p->pieces[p->n - 1].window == w;
+	int err = piece_add(s, p, &piece);
 
-	if (same) {
+	if (err) {
 		window_unpin(s->mem, w);
-	} else {
-		v = realloc(p->windows, (p->n + 1) * sizeof(struct window *));
-		if (!v) {
-			window_unpin(s->mem, w);
-			return -ENOMEM;
-		}
-		p->windows = v;
-		p->windows[p->n++] = w;
+		return err;
 	}
 	return run_list_add(runs, run, same);
 }
@@ -345,6 +370,9 @@ static void source_destroy(struct mem_source *base)
 	struct source *s = container_of(base, struct source, base);
 
 	PORT_BUG_ON(!list_empty(&s->pins));
+	pthread_mutex_lock(&s->mem->lock);
+	list_remove(&s->on_memory);
+	pthread_mutex_unlock(&s->mem->lock);
 	if (s->fd >= 0)
 		close(s->fd);
 	memory_space_put(s->space);
@@ -363,8 +391,48 @@ static int source_create(struct memory *mem, const struct mem_source_ops *ops,
 	s->mem = mem;
 	s->fd = -1;
 	list_init(&s->pins);
+	pthread_mutex_lock(&mem->lock);
+	list_append(&mem->sources, &s->on_memory);
+	pthread_mutex_unlock(&mem->lock);
 	*out = s;
 	return 0;
+}
+
+static bool pin_holds(const struct pin *p, uint64_t first, uint64_t last)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		const struct piece *piece = &p->pieces[i];
+		uint64_t start = piece->window->phys.base + piece->offset;
+
+		if (start <= last && start + piece->length - 1 >= first)
+			return true;
+	}
+	return false;
+}
+
+static bool source_holds(const struct source *s, uint64_t first, uint64_t last)
+{
+	list_for_each (it, &s->pins)
+		if (pin_holds(list_entry(it, struct pin, on_source), first, last))
+			return true;
+	return false;
+}
+
+unsigned memory_count_pins(struct memory *mem, uint64_t spa,
+			   const struct mem_source *except)
+{
+	uint64_t first = spa & ~(PORT_PAGE_SIZE - 1);
+	unsigned n = 0;
+
+	pthread_mutex_lock(&mem->lock);
+	list_for_each (it, &mem->sources) {
+		struct source *s = list_entry(it, struct source, on_memory);
+
+		n += &s->base != except &&
+		     source_holds(s, first, first + PORT_PAGE_SIZE - 1);
+	}
+	pthread_mutex_unlock(&mem->lock);
+	return n;
 }
 
 /* Is it a file whose pages Linux would pin for us, and not one of our own? */
@@ -424,7 +492,7 @@ int memory_file_source(struct memory *mem, int fd, uint64_t start,
 	s->base.is_file = true;
 	s->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (s->fd < 0) {
-		free(s);
+		source_destroy(&s->base);
 		return -ENOMEM;
 	}
 	*out = &s->base;

@@ -65,4 +65,11 @@ void memory_space_put(struct memory_space *s);
 int memory_user_source(struct memory *mem, struct memory_space *space, uint64_t va,
 		       struct mem_source **out);
 
+/*
+ * How often Linux would have the page at @spa pinned: once for each source that has any
+ * of it pinned. @except (may be NULL) does not count. Looks at every pin: for tests.
+ */
+unsigned memory_count_pins(struct memory *mem, uint64_t spa,
+			   const struct mem_source *except);
+
 #endif

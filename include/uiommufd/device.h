@@ -28,9 +28,6 @@
 extern "C" {
 #endif
 
-/* The library exports what is declared here. */
-#pragma GCC visibility push(default)
-
 #define UIOMMUFD_BARS 6
 
 enum uiommufd_bar_flags {
@@ -176,8 +173,6 @@ void uiommufd_worker_pause(struct uiommufd_worker *w);
 void uiommufd_worker_resume(struct uiommufd_worker *w);
 /* Joins the thread. Takes NULL. */
 void uiommufd_worker_destroy(struct uiommufd_worker *w);
-
-#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -399,46 +399,74 @@ static void test_destroy_while_running(void **state)
 
 /* ---- garbage --------------------------------------------------------------------- */
 
-static void test_garbage(void **state)
+/* A ring at IOVA 0, in RAM, of descriptors that are mostly nearly right. */
+static void garbage_ring(struct bench *b, uint32_t *seed)
+{
+	static const uint64_t addresses[] = {RAM_IOVA + MIB, PEER_IOVA,  RO_IOVA,
+					     NOWHERE,        0,          VRAM_BYTES - 1,
+					     4096,           UINT64_MAX, RAM_IOVA - 1};
+	const unsigned n = sizeof(addresses) / sizeof(addresses[0]);
+	struct ce_desc *ring = (void *)b->ram;
+
+	ce_write32(&b->ce, CE_REG_CONTROL, CE_CONTROL_RESET);
+	bench_wait_state(b, CE_STATE_DISABLED);
+	for (unsigned i = 0; i < 8; i++)
+		ring[i] = (struct ce_desc){
+			.opcode = (uint8_t)(xorshift(seed) % 5),
+			.vector = (uint8_t)(xorshift(seed) % 8 ? 1 : 7),
+			.flags = (uint16_t)(xorshift(seed) % 20),
+			.reserved0 = xorshift(seed) % 16 == 0,
+			.src = addresses[xorshift(seed) % n],
+			.dst = addresses[xorshift(seed) % n],
+			.length = xorshift(seed) >> xorshift(seed) % 32,
+			.completion = addresses[xorshift(seed) % n],
+			.value = xorshift(seed),
+		};
+	fake_write(b->dev, 0, CE_REG_RING_BASE, 8, 0);
+	fake_write(b->dev, 0, CE_REG_RING_SIZE, 4, 8);
+	fake_write(b->dev, 0, CE_REG_CONTROL, 4, CE_CONTROL_ENABLE);
+	fake_write(b->dev, 0, CE_REG_PRODUCER, 4, 8);
+}
+
+static void garbage_access(struct bench *b, uint32_t *seed)
 {
 	static const unsigned sizes[] = {1, 2, 4, 8};
+	unsigned size = sizes[xorshift(seed) % 4];
+	/* mostly where the registers are */
+	uint64_t span = xorshift(seed) % 16 ? 0x70 : 0x10000;
+	uint64_t offset = xorshift(seed) % span & ~(uint64_t)(size - 1);
+	uint64_t value = (uint64_t)xorshift(seed) << 32 | xorshift(seed);
+
+	if (xorshift(seed) % 2)
+		value &= 0xff;
+	if (xorshift(seed) % 8)
+		fake_write(b->dev, 0, offset, size, value);
+	else
+		fake_read(b->dev, 0, offset, size);
+}
+
+static void test_garbage(void **state)
+{
 	struct bench *b = *state;
 	const uint32_t first_seed = (uint32_t)time(NULL) | 1;
 	uint32_t seed = first_seed;
 
 	print_message("seed %u\n", first_seed);
-	fake_map(b->dev, 0, b->ram, 4096, FAKE_RW); /* rings of garbage are found there */
+	fake_map(b->dev, 0, b->ram, 4096, FAKE_RW);
 	for (unsigned i = 0; i < 30000; i++) {
-		unsigned size = sizes[xorshift(&seed) % 4];
-		/* mostly where the registers are */
-		uint64_t span = xorshift(&seed) % 16 ? 0x70 : 0x10000;
-		uint64_t offset = xorshift(&seed) % span & ~(uint64_t)(size - 1);
-		uint64_t value = (uint64_t)xorshift(&seed) << 32 | xorshift(&seed);
-
-		if (xorshift(&seed) % 2)
-			value &= 0xff;
-		switch (xorshift(&seed) % 8) {
-		case 0:
-			fake_read(b->dev, 0, offset, size);
-			break;
-		case 1: /* a ring that works, of descriptors that do not */
-			fake_write(b->dev, 0, CE_REG_RING_BASE, 8, 0);
-			fake_write(b->dev, 0, CE_REG_RING_SIZE, 4, 8);
-			fake_write(b->dev, 0, CE_REG_CONTROL, 4, CE_CONTROL_ENABLE);
-			fake_write(b->dev, 0, CE_REG_PRODUCER, 4, value & 15);
-			break;
-		case 2:
-			if (i % 64 == 0)
-				fake_reset(b->dev, UIOMMUFD_RESET_FUNCTION);
-			break;
-		default:
-			fake_write(b->dev, 0, offset, size, value);
-			break;
-		}
+		if (i % 16 == 0)
+			garbage_ring(b, &seed);
+		else if (i % 501 == 0)
+			fake_reset(b->dev, UIOMMUFD_RESET_FUNCTION);
+		else
+			garbage_access(b, &seed);
 	}
+	ce_write32(&b->ce, CE_REG_CONTROL, CE_CONTROL_RESET);
+	bench_wait_state(b, CE_STATE_DISABLED);
 	fake_unmap(b->dev, 0);
 	bench_start(b);
 	assert_int_equal(ce_copy(&b->ce, PEER_IOVA, RAM_IOVA, 4096, 0), 0);
+	assert_memory_equal(b->peer, b->ram, 4096);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)

@@ -15,10 +15,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define THREADS 3
-#define DEVICES 3
-#define CALLS   4000
-#define I       0x10000000ull
+#define THREADS   3
+#define DEVICES   3
+#define CALLS     20000
+#define I         0x10000000ull
+#define ARG_BYTES ((4u << 20) + 4096)
 
 struct shared {
 	struct rig_model models[DEVICES];
@@ -34,11 +35,8 @@ struct caller {
 	pthread_t thread;
 	unsigned index; /* of the device, this time */
 	unsigned long done, exported, mapped;
-	int buf, ev; /* its own */
-	union {
-		uint32_t words[64];
-		unsigned char bytes[256];
-	} arg;
+	int buf, ev;   /* its own */
+	uint32_t *arg; /* ARG_BYTES: as far as a wild count makes a call look */
 };
 
 static uint32_t any(struct caller *c, uint32_t n)
@@ -64,8 +62,8 @@ static long call(struct caller *c, int fd, unsigned long cmd)
 {
 	/* One word in a while is not what it should be. */
 	if (!any(c, 8))
-		c->arg.words[any(c, 12)] = odd(c);
-	return rig_ioctl(&c->s->rig, fd, cmd, any(c, 64) ? &c->arg : RIG_BAD_VA);
+		c->arg[any(c, 12)] = odd(c);
+	return rig_ioctl(&c->s->rig, fd, cmd, any(c, 64) ? c->arg : RIG_BAD_VA);
 }
 
 static void export(struct caller *c)
@@ -73,14 +71,14 @@ static void export(struct caller *c)
 	static const uint32_t regions[] = {0, 2, 2, 2, 1, 7};
 	long fd;
 
-	c->arg.words[0] = 24 + 2 * 16;
-	c->arg.words[1] = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_BUF;
-	c->arg.words[2] = regions[any(c, ARRAY_LEN(regions))];
-	c->arg.words[3] = 0x80002;
-	c->arg.words[4] = 0;
-	c->arg.words[5] = 1 + any(c, 2);
-	memset(&c->arg.words[6], 0, 32);
-	c->arg.words[8] = c->arg.words[12] = 0x1000 << any(c, 9);
+	c->arg[0] = 24 + 2 * 16;
+	c->arg[1] = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_BUF;
+	c->arg[2] = regions[any(c, ARRAY_LEN(regions))];
+	c->arg[3] = 0x80002;
+	c->arg[4] = 0;
+	c->arg[5] = 1 + any(c, 2);
+	memset(&c->arg[6], 0, 32);
+	c->arg[8] = c->arg[12] = 0x1000 << any(c, 9);
 	fd = call(c, device(c), VFIO_DEVICE_FEATURE);
 	if (fd <= 0)
 		return;
@@ -92,25 +90,25 @@ static void export(struct caller *c)
 
 static void feature(struct caller *c)
 {
-	c->arg.words[0] = 16;
-	c->arg.words[1] = VFIO_DEVICE_FEATURE_SET | (3 + any(c, 3));
-	c->arg.words[2] = (uint32_t)c->ev;
+	c->arg[0] = 16;
+	c->arg[1] = VFIO_DEVICE_FEATURE_SET | (3 + any(c, 3));
+	c->arg[2] = (uint32_t)c->ev;
 	if (!any(c, 4))
-		c->arg.words[1] = odd(c);
+		c->arg[1] = odd(c);
 	/* A descriptor that this makes by chance is a dma-buf of the caller's. */
-	if ((c->arg.words[1] & 0xffff) != VFIO_DEVICE_FEATURE_DMA_BUF)
-		rig_ioctl(&c->s->rig, device(c), VFIO_DEVICE_FEATURE, &c->arg);
+	if ((c->arg[1] & 0xffff) != VFIO_DEVICE_FEATURE_DMA_BUF)
+		rig_ioctl(&c->s->rig, device(c), VFIO_DEVICE_FEATURE, c->arg);
 }
 
 static void irqs(struct caller *c)
 {
-	c->arg.words[0] = 20 + 4 * 8;
-	c->arg.words[1] = 1u << any(c, 3) | VFIO_IRQ_SET_ACTION_TRIGGER;
-	c->arg.words[2] = any(c, 3) ? 2 : any(c, 6);
-	c->arg.words[3] = any(c, 4) ? 0 : any(c, 9);
-	c->arg.words[4] = any(c, 9);
+	c->arg[0] = 20 + 4 * 8;
+	c->arg[1] = 1u << any(c, 3) | VFIO_IRQ_SET_ACTION_TRIGGER;
+	c->arg[2] = any(c, 3) ? 2 : any(c, 6);
+	c->arg[3] = any(c, 4) ? 0 : any(c, 9);
+	c->arg[4] = any(c, 9);
 	for (unsigned i = 0; i < 8; i++)
-		c->arg.words[5 + i] = any(c, 3) ? (uint32_t)c->ev : odd(c);
+		c->arg[5 + i] = any(c, 3) ? (uint32_t)c->ev : odd(c);
 	call(c, device(c), VFIO_DEVICE_SET_IRQS);
 	uiommufd_irq(c->s->models[any(c, DEVICES)].dev, any(c, 9));
 }
@@ -124,24 +122,24 @@ static void config(struct caller *c)
 
 	rig_pwrite(&c->s->rig, device(c), &value, 1 + any(c, 8),
 		   region + (any(c, 2) ? offsets[any(c, 6)] : any(c, 4100)));
-	rig_pread(&c->s->rig, device(c), &c->arg, any(c, 256), region + any(c, 4100));
+	rig_pread(&c->s->rig, device(c), c->arg, any(c, 256), region + any(c, 4100));
 }
 
 static void bars(struct caller *c)
 {
 	uint64_t at = VFILE_REGION(any(c, 10)) + any(c, 1 << 21);
 
-	rig_pread(&c->s->rig, device(c), &c->arg, any(c, 256), at);
+	rig_pread(&c->s->rig, device(c), c->arg, any(c, 256), at);
 	rig_mmap(&c->s->rig, device(c), at & ~4095ull, 4096, PROT_READ, MAP_SHARED);
 	at = VFILE_REGION(0) + any(c, 1 << 14);
-	rig_pwrite(&c->s->rig, device(c), &c->arg, any(c, 64), at);
+	rig_pwrite(&c->s->rig, device(c), c->arg, any(c, 64), at);
 }
 
 static void attach(struct caller *c)
 {
-	c->arg.words[0] = 16;
-	c->arg.words[1] = 0;
-	c->arg.words[2] = 1 + any(c, 6);
+	c->arg[0] = 16;
+	c->arg[1] = 0;
+	c->arg[2] = 1 + any(c, 6);
 	call(c, device(c),
 	     any(c, 3) ? VFIO_DEVICE_ATTACH_IOMMUFD_PT : VFIO_DEVICE_DETACH_IOMMUFD_PT);
 }
@@ -167,9 +165,9 @@ static void info(struct caller *c)
 					     VFIO_DEVICE_PCI_HOT_RESET,
 					     VFIO_DEVICE_IOEVENTFD};
 
-	memset(&c->arg, 0, sizeof(c->arg));
-	c->arg.words[0] = 40;
-	c->arg.words[2] = any(c, 10);
+	memset(c->arg, 0, 256);
+	c->arg[0] = 40;
+	c->arg[2] = any(c, 10);
 	call(c, device(c), cmds[any(c, ARRAY_LEN(cmds))]);
 }
 
@@ -259,6 +257,7 @@ static void test_calls(void **state)
 		callers[i].s = s;
 		callers[i].seed = seed + i;
 		callers[i].buf = -1;
+		callers[i].arg = calloc(1, ARG_BYTES);
 		callers[i].ev = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 		pthread_create(&callers[i].thread, NULL, run, &callers[i]);
 	}
@@ -273,6 +272,7 @@ static void test_calls(void **state)
 		if (callers[i].buf >= 0)
 			rig_close(&s->rig, callers[i].buf);
 		close(callers[i].ev);
+		free(callers[i].arg);
 	}
 	for (unsigned i = 0; i < DEVICES; i++)
 		rig_close(&s->rig, s->devices[i]);
