@@ -11,6 +11,7 @@
  * new call finds it, and wait for the calls at work.
  *
  * Locks, outermost first:
+ *   iommufd_access.lock  what an access is attached to; not held over its unmap()
  *   iommufd_ioas.lock    the list of hwpts; held while one is made, filled and published
  *   iommufd_group.lock   what a group is attached to
  *   core's locks         (core/ioas.h)
@@ -29,6 +30,8 @@
 #include "uapi/table.h"
 #include "uiommufd/abi/iommufd.h"
 
+struct iommufd_access;
+
 enum object_type {
 	OBJECT_ANY, /* for lookups */
 	OBJECT_IOAS,
@@ -40,6 +43,7 @@ enum object_type {
 	OBJECT_VDEVICE,
 	OBJECT_VEVENTQ,
 	OBJECT_HW_QUEUE,
+	OBJECT_ACCESS,
 	OBJECT_EXTRA,
 	OBJECT_TYPES,
 };
@@ -189,6 +193,14 @@ void hwpt_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 void nested_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 void extra_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 void device_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
+void access_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
+
+/*
+ * An access of our own (a queue in the client's memory) needs no ops, cannot be asked to
+ * let go, and has its IOAS by pointer: unmapping what it has pinned is -EBUSY.
+ */
+int access_create_internal(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas,
+			   struct iommufd_access **out);
 
 extern const struct iommufd_iommu iommufd_vtd;
 
