@@ -24,7 +24,7 @@
  * see the link there. It is the address of a page, so its low 12 bits are zero, and that
  * is "not present" in every format.
  */
-#include "core/pt_walk.h"
+#include "core/pt_inline.h"
 
 struct side {
 	void *memory;      /* what port_alloc() gave, for both */
@@ -179,19 +179,17 @@ static int map_pages(struct map_cursor *c, pt_entry *table, unsigned level,
 		     unsigned *added)
 {
 	const struct pt_format *f = c->format;
-	uint64_t bytes = (uint64_t)1 << pt_level_shift(f, level);
+	unsigned shift = pt_level_shift(f, level);
 	unsigned i = pt_level_index(f, level, c->iova);
+	unsigned n = min_u64((1u << f->index_bits) - i, c->left >> shift);
+	unsigned made = f->fill(&table[i], n, c->spa, level, c->prot);
+	uint64_t bytes = (uint64_t)made << shift;
 
-	do {
-		if (f->present(entry_load(&table[i])))
-			return -EEXIST;
-		entry_store(&table[i], f->make_page(c->spa, level, c->prot));
-		++*added;
-		c->iova += bytes;
-		c->spa += bytes;
-		c->left -= bytes;
-	} while (++i < 1u << f->index_bits && c->left >= bytes);
-	return 0;
+	*added += made;
+	c->iova += bytes;
+	c->spa += bytes;
+	c->left -= bytes;
+	return made == n ? 0 : -EEXIST;
 }
 
 /* Map as much as lies below @table; @added: how many entries of it are new. */

@@ -57,11 +57,15 @@ struct pt_format {
 	uint64_t (*make_table)(uint64_t spa);
 	unsigned (*prot)(uint64_t entry);
 	/*
-	 * pt_walk() for this format: pt_walk_format() of core/pt_walk.h with the
-	 * functions above inlined, since every access of every device that misses its
-	 * IOTLB goes through it.
+	 * The inner loops for this format: those of core/pt_inline.h with the functions
+	 * above inlined.
+	 *
+	 * pt_walk(): every access of every device that misses its IOTLB goes through it.
 	 */
 	bool (*walk)(const pt_entry *root, uint64_t iova, struct pt_translation *out);
+	/* Make @n pages from @spa on, up to the first entry that is present; how many? */
+	unsigned (*fill)(pt_entry *entries, unsigned n, uint64_t spa, unsigned level,
+			 unsigned prot);
 };
 
 /* Intel VT-d second stage, 4 levels, 48 bits; 4 KiB, 2 MiB, 1 GiB. VT-d spec 9.8. */
