@@ -34,8 +34,8 @@
  * IOTLB. Direct-mapped, by size classes: an entry sits where the start of its class'
  * page hashes to, so a 1 GiB page is one entry, hit by all of its addresses. Sizes in
  * between, and runs of small pages that the walk found contiguous, go to the next lower
- * class under the address that was asked for. In front of it are the two entries used
- * last, one for reads and one for writes: streams never search.
+ * class under the address that was asked for. The entries used last, one for reads and
+ * one for writes, are tried first: streams never search.
  *
  * Faults. Permissions are checked in the entry; DMA_FAULT_ABORT is a window that did
  * not answer: a direct copy that hit bad memory, or a remote op that failed. Then the
@@ -165,6 +165,11 @@ static inline bool entry_hits(const struct dma_iotlb_entry *e, uint64_t epoch,
 	return e->epoch == epoch && iova - e->iova < e->bytes;
 }
 
+static inline bool permits(unsigned prot, bool write)
+{
+	return prot & (write ? PT_WRITE : PT_READ);
+}
+
 static inline void target_of(const struct dma_iotlb_entry *e, uint64_t iova,
 			     struct dma_target *t)
 {
@@ -187,20 +192,23 @@ void dma_channel_init(struct dma_channel *ch, struct dma_requester *r)
 {
 	memset(ch, 0, sizeof(*ch));
 	ch->requester = r;
+	ch->last[false] = ch->last[true] = &ch->iotlb[0];
 }
 
-/* The part of the walked run that lies in the window. */
+/*
+ * All of the page lies in the window: windows start on a multiple of 1 GiB, which no page
+ * is larger than, and what is mapped ends inside. The run may go on into the next window.
+ */
 static inline void make_entry(struct dma_iotlb_entry *e, uint64_t epoch, uint64_t iova,
 			      const struct pt_translation *tr, struct phys_window *w)
 {
-	uint64_t before = min_u64(iova - tr->page_iova, tr->spa - w->base);
-	uint64_t after = tr->run_bytes - (iova - tr->page_iova);
+	uint64_t offset = tr->spa - w->base - (iova - tr->page_iova);
 
 	e->epoch = epoch;
-	e->iova = iova - before;
+	e->iova = tr->page_iova;
+	e->bytes = min_u64(tr->run_bytes, w->length - offset);
 	e->window = w;
-	e->offset = tr->spa - before - w->base;
-	e->bytes = min_u64(before + after, w->length - e->offset);
+	e->offset = offset;
 	e->prot = tr->prot;
 }
 
@@ -208,10 +216,10 @@ static enum dma_fault_reason walk(struct dma_channel *ch, uint64_t epoch, uint64
 				  bool write, struct dma_target *t, struct remote *remote)
 {
 	struct dma_requester *r = ch->requester;
+	struct dma_iotlb_entry scratch, *e = &scratch;
 	struct pt_translation tr;
 	struct phys_window *w;
 	struct domain *d;
-	unsigned class;
 
 	count_up(&ch->misses);
 	if (!atomic_load_explicit(&r->master, memory_order_acquire))
@@ -223,24 +231,20 @@ static enum dma_fault_reason walk(struct dma_channel *ch, uint64_t epoch, uint64
 	remote->counted = remote_used(d);
 	if (!pt_walk(&d->pt, iova, &tr))
 		return DMA_FAULT_UNMAPPED;
-	if (!(tr.prot & (write ? PT_WRITE : PT_READ)))
+	if (!permits(tr.prot, write))
 		return DMA_FAULT_PERM;
 	w = phys_find(d->phys, tr.spa);
 	if (!w)
 		return DMA_FAULT_ABORT;
-	if (!w->host) {
-		struct dma_iotlb_entry e;
+	if (w->host) {
+		unsigned class = class_of(tr.page_bytes);
 
-		make_entry(&e, epoch, iova, &tr, w);
-		target_of(&e, iova, t);
-		return DMA_FAULT_NONE;
+		e = slot(ch, iova, class);
+		ch->classes |= 1u << class;
+		ch->last[write] = e;
 	}
-	class = class_of(tr.page_bytes);
-	ch->classes |= 1u << class;
-	/* Made twice, not copied: the CPU would have to wait for the stores. */
-	make_entry(slot(ch, iova, class), epoch, iova, &tr, w);
-	make_entry(&ch->last[write], epoch, iova, &tr, w);
-	target_of(&ch->last[write], iova, t);
+	make_entry(e, epoch, iova, &tr, w);
+	target_of(e, iova, t);
 	return DMA_FAULT_NONE;
 }
 
@@ -254,10 +258,10 @@ search(struct dma_channel *ch, uint64_t epoch, uint64_t iova, bool write,
 
 		if (!(ch->classes & 1u << class) || !entry_hits(e, epoch, iova))
 			continue;
-		if (!(e->prot & (write ? PT_WRITE : PT_READ)))
+		if (!permits(e->prot, write))
 			return DMA_FAULT_PERM;
 		count_up(&ch->hits);
-		ch->last[write] = *e;
+		ch->last[write] = e;
 		target_of(e, iova, t);
 		return DMA_FAULT_NONE;
 	}
@@ -269,11 +273,11 @@ static inline enum dma_fault_reason translate(struct dma_channel *ch, uint64_t i
 					      bool write, struct dma_target *t,
 					      struct remote *remote)
 {
-	const struct dma_iotlb_entry *e = &ch->last[write];
+	const struct dma_iotlb_entry *e = ch->last[write];
 	uint64_t epoch =
 		atomic_load_explicit(&ch->requester->epoch, memory_order_acquire);
 
-	if (__builtin_expect(!entry_hits(e, epoch, iova), 0))
+	if (__builtin_expect(!entry_hits(e, epoch, iova) || !permits(e->prot, write), 0))
 		return search(ch, epoch, iova, write, t, remote);
 	count_up(&ch->hits);
 	target_of(e, iova, t);
