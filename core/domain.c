@@ -301,3 +301,13 @@ void domain_track_dirty(struct domain *d, bool on)
 	port_mutex_unlock(&d->lock);
 	domain_gather_finish(&wait);
 }
+
+bool domain_set_dirty(struct domain *d, uint64_t iova)
+{
+	bool found;
+
+	port_dma_enter();
+	found = pt_set_dirty(&d->pt, iova);
+	port_dma_leave();
+	return found;
+}

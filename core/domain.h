@@ -93,6 +93,8 @@ void domain_track_dirty(struct domain *d, bool on);
 void domain_read_dirty(struct domain *d, uint64_t iova, uint64_t length, bool keep,
 		       void (*dirty)(void *arg, uint64_t iova, uint64_t bytes),
 		       void *arg);
+/* As a device does that writes there. False: nothing is mapped there. */
+bool domain_set_dirty(struct domain *d, uint64_t iova);
 
 /* ---- for core/dma.c: remote copies; see domain.c ------------------------------- */
 

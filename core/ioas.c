@@ -330,6 +330,20 @@ bool ioas_only_files(struct ioas *ioas)
 	return !ok;
 }
 
+uint64_t ioas_covered(struct ioas *ioas, uint64_t iova, uint64_t last)
+{
+	uint64_t next = iova;
+	struct range_iter it;
+	struct range r;
+
+	port_rwlock_read_lock(&ioas->iova_lock);
+	for (bool ok = range_iter_first(&it, &ioas->areas, iova, last, &r);
+	     ok && r.start <= next && next - 1 != last; ok = range_iter_next(&it, &r))
+		next = min_u64(r.last, last) + 1;
+	port_rwlock_read_unlock(&ioas->iova_lock);
+	return next - iova;
+}
+
 size_t ioas_area_count(struct ioas *ioas)
 {
 	size_t n;

@@ -135,6 +135,9 @@ int ioas_frozen_visit(struct ioas *ioas, int (*visit)(struct pages *p, void *arg
 /* Are all areas of kind PAGES_FILE? (IOAS_CHANGE_PROCESS) */
 bool ioas_only_files(struct ioas *ioas);
 
+/* How many bytes from @iova to @last are mapped without a hole, from @iova on. */
+uint64_t ioas_covered(struct ioas *ioas, uint64_t iova, uint64_t last);
+
 /* For tests and statistics. */
 size_t ioas_area_count(struct ioas *ioas);
 

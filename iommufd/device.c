@@ -31,6 +31,7 @@ int iommufd_device_bind(struct iommufd_ctx *ctx, const struct iommufd_device_inf
 		return err;
 	dev->ctx = ctx;
 	dev->info = *info;
+	list_init(&dev->partial);
 	err = group_join(ctx, dev);
 	if (err) {
 		object_abort(ctx, &dev->obj);

@@ -17,6 +17,7 @@ void nested_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj)
 
 	if (hwpt->nested)
 		hwpt->nested->ops->destroy(hwpt->nested);
+	fault_disconnect(ctx, hwpt);
 	object_unuse(ctx, &hwpt->parent->obj, 1);
 }
 
@@ -32,6 +33,7 @@ void hwpt_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj)
 		ioas_remove_domain(ioas->ioas, hwpt->domain);
 	}
 	domain_destroy(hwpt->domain);
+	fault_disconnect(ctx, hwpt);
 	object_unuse(ctx, &ioas->obj, 1);
 }
 
@@ -208,14 +210,11 @@ long iommufd_hwpt_alloc(struct uapi_call *call)
 	err = alloc_on(ctx, pt, dev, cmd->flags, &data, &hwpt);
 	if (err)
 		goto out_pt;
-	/* There are no fault queues, so the id is of none. */
-	if (cmd->flags & IOMMU_HWPT_FAULT_ID_VALID) {
-		object_abort(ctx, &hwpt->obj);
-		err = -ENOENT;
-		goto out_pt;
-	}
+	if (cmd->flags & IOMMU_HWPT_FAULT_ID_VALID)
+		err = fault_connect(ctx, hwpt, cmd->fault_id);
 	cmd->out_hwpt_id = hwpt->obj.id;
-	err = uapi_respond(call, sizeof(*cmd));
+	if (!err)
+		err = uapi_respond(call, sizeof(*cmd));
 	if (err)
 		object_abort(ctx, &hwpt->obj);
 	else

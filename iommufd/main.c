@@ -14,6 +14,10 @@
 
 static long ctx_ioctl(struct vfile *f, struct client *c, uint32_t cmd, uint64_t arg)
 {
+	const struct uapi_table *more = c->machine->iommu_calls;
+
+	if (more && uapi_find(more, cmd))
+		return uapi_dispatch(more, f, c, cmd, arg);
 	return uapi_dispatch(&iommufd_table, f, c, cmd, arg);
 }
 

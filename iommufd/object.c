@@ -21,6 +21,7 @@ static void (*const destructors[OBJECT_TYPES])(struct iommufd_ctx *ctx,
 	[OBJECT_HWPT] = hwpt_object_destroy,
 	[OBJECT_HWPT_NESTED] = nested_object_destroy,
 	[OBJECT_DEVICE] = device_object_destroy,
+	[OBJECT_FAULT] = fault_object_destroy,
 	[OBJECT_ACCESS] = access_object_destroy,
 	[OBJECT_EXTRA] = extra_object_destroy,
 };

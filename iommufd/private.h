@@ -38,6 +38,11 @@ enum object_type {
 	OBJECT_HWPT,
 	OBJECT_HWPT_NESTED,
 	OBJECT_DEVICE,
+	OBJECT_FAULT,
+	OBJECT_VIOMMU,
+	OBJECT_VDEVICE,
+	OBJECT_VEVENTQ,
+	OBJECT_HW_QUEUE,
 	OBJECT_ACCESS,
 	OBJECT_EXTRA,
 	OBJECT_TYPES,
@@ -92,8 +97,10 @@ struct iommufd_hwpt {
 	/* Made by an attach to the IOAS; goes with its last device. Constant. */
 	bool automatic;
 	bool nest_parent, pasid_compat; /* constant */
-	struct iommufd_hwpt *parent;    /* nested: which it uses */
+	struct iommufd_hwpt *parent;    /* nested: which it uses, unless by the vIOMMU */
 	struct iommufd_nested *nested;
+	struct iommufd_viommu *viommu; /* nested on one: which it uses */
+	struct iommufd_fault *fault;   /* where page requests go: which it uses, or NULL */
 };
 
 /*
@@ -118,7 +125,10 @@ struct iommufd_device {
 	struct iommufd_device_info info;
 	struct iommufd_group *group; /* NULL only while bind fails */
 	struct list on_group;
-	bool attached; /* under group->lock */
+	/* Under group->lock. */
+	bool attached;
+	struct list partial; /* fault.c: page requests whose group is not complete */
+	struct iommufd_vdevice *vdevice;
 };
 
 static inline struct iommufd_ctx *call_ctx(const struct uapi_call *call)
@@ -207,6 +217,7 @@ static inline struct iommufd_translation hwpt_translation(const struct iommufd_h
 	if (hwpt) {
 		t.domain = hwpt->domain;
 		t.nested = hwpt->nested;
+		t.faults = hwpt->fault;
 	}
 	return t;
 }
@@ -231,6 +242,24 @@ int group_attach(struct iommufd_ctx *ctx, struct iommufd_device *dev,
 		 struct iommufd_hwpt *hwpt, struct iommufd_hwpt **old);
 /* What it was attached to, to be released by the caller, or NULL. */
 struct iommufd_hwpt *group_detach(struct iommufd_device *dev);
+
+/* ---- fault.c -------------------------------------------------------------------- */
+
+void fault_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
+
+/* The hwpt uses the fault queue with this id from now on. -ENOENT. */
+int fault_connect(struct iommufd_ctx *ctx, struct iommufd_hwpt *hwpt, uint32_t id);
+/* At the hwpt's end. */
+void fault_disconnect(struct iommufd_ctx *ctx, struct iommufd_hwpt *hwpt);
+
+/*
+ * Under group->lock. All devices of @g, or only @dev, or only of @pasid, do not use @hwpt
+ * (NULL is fine) any more: what they asked for is answered, INVALID, and can be neither
+ * read nor answered from now on.
+ */
+#define FAULTS_OF_ANY_PASID UINT32_MAX
+void fault_withdraw(struct iommufd_hwpt *hwpt, const struct iommufd_group *g,
+		    const struct iommufd_device *dev, uint32_t pasid);
 
 /* The alignment that areas of the IOAS keep, a power of two. */
 static inline uint64_t ioas_alignment(struct ioas *ioas)
@@ -261,6 +290,8 @@ long iommufd_hwpt_alloc(struct uapi_call *call);
 /* dirty.c */
 long iommufd_hwpt_set_dirty_tracking(struct uapi_call *call);
 long iommufd_hwpt_get_dirty_bitmap(struct uapi_call *call);
+/* fault.c */
+long iommufd_fault_alloc(struct uapi_call *call);
 /* hw_info.c */
 long iommufd_get_hw_info(struct uapi_call *call);
 /* option.c */

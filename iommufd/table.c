@@ -49,8 +49,8 @@ static const struct uapi_entry entries[] = {
 	     iommufd_hwpt_get_dirty_bitmap),
 	CALL(IOMMU_HWPT_INVALIDATE, iommu_hwpt_invalidate, __reserved,
 	     iommufd_hwpt_invalidate),
-	/* No page requests are delivered yet, so no queue for them is offered. */
-	CALL(IOMMU_FAULT_QUEUE_ALLOC, iommu_fault_alloc, out_fault_fd, NULL),
+	CALL(IOMMU_FAULT_QUEUE_ALLOC, iommu_fault_alloc, out_fault_fd,
+	     iommufd_fault_alloc),
 	CALL(IOMMU_IOAS_MAP_FILE, iommu_ioas_map_file, iova, iommufd_ioas_map_file),
 	CALL(IOMMU_VIOMMU_ALLOC, iommu_viommu_alloc, out_viommu_id, iommufd_viommu_alloc),
 	CALL(IOMMU_VDEVICE_ALLOC, iommu_vdevice_alloc, virt_id, iommufd_vdevice_alloc),
