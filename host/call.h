@@ -29,6 +29,9 @@ struct vfile;
 /* What a server may answer besides a result or -errno. */
 #define CALL_PROCEED LONG_MIN /* not ours: the kernel carries the call out */
 
+/* Most structs, with the array that follows some. */
+#define CALL_AHEAD 256
+
 struct call {
 	struct client client;
 	struct host *host;
@@ -38,6 +41,13 @@ struct call {
 	int nr;
 	const __u64 *args;
 	struct process *process; /* once call_process() has found it */
+	/*
+	 * What was read last, and as much of its page after it: a struct's size, the
+	 * struct, and what follows come of one reading. Empty after a write.
+	 */
+	uint64_t ahead_va;
+	size_t ahead_bytes;
+	unsigned char ahead[CALL_AHEAD];
 };
 
 void call_init(struct call *c, struct host *host, int listener,

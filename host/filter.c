@@ -110,6 +110,10 @@ int filter_create(struct sock_fprog *prog)
 	err = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW);
 	for (size_t i = 0; !err && i < call_table_entries; i++)
 		err = add_entry(ctx, &call_table[i]);
+	/* Looked for first. */
+	for (size_t i = 0; !err && i < call_table_entries; i++)
+		if (call_table[i].when != CALL_ALWAYS)
+			err = seccomp_syscall_priority(ctx, call_table[i].nr, 255);
 	if (!err)
 		err = export_program(ctx, prog);
 	seccomp_release(ctx);

@@ -11,18 +11,11 @@
 #include "machine/memory.h"
 #include "selftest/mock.h"
 
-/* The pages of [va, + length) of the client, pinned. */
-struct resolved {
-	struct mem_source *source;
-	struct run_list runs;
-	uint64_t length;
-};
-
-static int resolve(struct client *c, uint64_t va, uint64_t length, struct resolved *r)
+int mock_resolve(struct client *c, uint64_t va, uint64_t length, struct mock_resolved *r)
 {
 	int err;
 
-	*r = (struct resolved){.length = length};
+	*r = (struct mock_resolved){.length = length};
 	err = c->ops->user_memory(c, va, length, &r->source);
 	if (err)
 		return err;
@@ -34,7 +27,7 @@ static int resolve(struct client *c, uint64_t va, uint64_t length, struct resolv
 	return err;
 }
 
-static void resolved_put(struct resolved *r)
+void mock_resolved_put(struct mock_resolved *r)
 {
 	run_list_finish(&r->runs);
 	r->source->ops->unpin(r->source, 0, r->length);
@@ -59,14 +52,14 @@ static int check_map(struct client *c, struct domain *d, uint64_t iova, uint64_t
 		     uint64_t va)
 {
 	uint64_t page = domain_min_page(d), end;
-	struct resolved r;
+	struct mock_resolved r;
 	int err;
 
 	if ((iova | length | va) & (page - 1) || __builtin_add_overflow(va, length, &end))
 		return -EINVAL;
 	if (!length)
 		return 0;
-	err = resolve(c, va, length, &r);
+	err = mock_resolve(c, va, length, &r);
 	if (err)
 		return err;
 	for (size_t i = 0; !err && i < r.runs.n; i++) {
@@ -74,7 +67,7 @@ static int check_map(struct client *c, struct domain *d, uint64_t iova, uint64_t
 			err = -EINVAL;
 		iova += r.runs.v[i].length;
 	}
-	resolved_put(&r);
+	mock_resolved_put(&r);
 	return err;
 }
 
@@ -99,7 +92,7 @@ long mock_check_map(struct uapi_call *call)
 /* ---- MD_CHECK_REFS ------------------------------------------------------------------
  */
 
-static bool pins_are(struct memory *mem, const struct resolved *r, unsigned pins)
+static bool pins_are(struct memory *mem, const struct mock_resolved *r, unsigned pins)
 {
 	for (size_t i = 0; i < r->runs.n; i++) {
 		const struct run *run = &r->runs.v[i];
@@ -116,7 +109,7 @@ long mock_check_refs(struct uapi_call *call)
 	const struct iommu_test_cmd *cmd = mock_cmd(call);
 	uint64_t va = cmd->check_refs.uptr, length = cmd->check_refs.length, end;
 	struct client *c = call->client;
-	struct resolved r;
+	struct mock_resolved r;
 	int err;
 
 	if ((va | length) & (PORT_PAGE_SIZE - 1) ||
@@ -124,12 +117,12 @@ long mock_check_refs(struct uapi_call *call)
 		return -EINVAL;
 	if (!length)
 		return 0;
-	err = resolve(c, va, length, &r);
+	err = mock_resolve(c, va, length, &r);
 	if (err)
 		return err;
 	if (!pins_are(c->machine->memory, &r, cmd->check_refs.refs))
 		err = -EIO;
-	resolved_put(&r);
+	mock_resolved_put(&r);
 	return err;
 }
 
