@@ -125,16 +125,20 @@ void area_drained(struct ioas_area *a);
 /* The IOAS has lost its last domain, which has drained. */
 void area_unpin(struct ioas_area *a);
 
-/* Unmapping in as few calls as possible: neighbours are unmapped together. */
-struct unmap_span {
-	uint64_t iova, last;
-	bool any;
+/*
+ * What is to be unmapped from all domains of an IOAS, collected so that neighbours go
+ * as one range and each domain is asked rarely. n 0 is an empty batch. The domains do
+ * not change while it is in use.
+ */
+#define UNMAP_BATCH 64
+struct unmap_batch {
+	struct domain_span v[UNMAP_BATCH];
+	size_t n;
 };
-/* @v: the domains, all of which lose the span. */
-void unmap_span_add(struct unmap_span *s, struct domain *const *v, size_t n,
-		    const struct ioas_area *a, struct domain_gather *gather);
-void unmap_span_flush(struct unmap_span *s, struct domain *const *v, size_t n,
-		      struct domain_gather *gather);
+void unmap_batch_add(struct unmap_batch *b, const struct ioas_area *a,
+		     struct domain_gather *gather);
+void unmap_batch_flush(struct unmap_batch *b, const struct ioas *ioas,
+		       struct domain_gather *gather);
 
 /*
  * The revoke: clear all areas on @areas (pages.areas; pages.lock is held) from all

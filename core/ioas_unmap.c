@@ -46,11 +46,12 @@ static int may_leave(struct ioas_area *a, uint64_t start, uint64_t last)
 static int clear_areas(struct ioas *ioas, struct walk *w, struct list *leaving,
 		       struct domain_gather *gather)
 {
-	struct unmap_span span = {0};
+	struct unmap_batch batch;
 	struct range_iter it;
 	struct range r;
 	int rc = 0;
 
+	batch.n = 0;
 	for (bool ok = range_iter_first(&it, &ioas->areas, w->start, w->last, &r); ok;
 	     ok = range_iter_next(&it, &r)) {
 		struct ioas_area *a = r.value;
@@ -69,9 +70,9 @@ static int clear_areas(struct ioas *ioas, struct walk *w, struct list *leaving,
 		area_set_state(a, AREA_LEAVING);
 		area_hide(a);
 		list_append(leaving, &a->link);
-		unmap_span_add(&span, ioas->domains, ioas->nr_domains, a, gather);
+		unmap_batch_add(&batch, a, gather);
 	}
-	unmap_span_flush(&span, ioas->domains, ioas->nr_domains, gather);
+	unmap_batch_flush(&batch, ioas, gather);
 	/* A revoke may have cleared areas before us and not have waited yet. */
 	gather->any = ioas->nr_domains && !list_empty(leaving);
 	return rc;

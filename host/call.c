@@ -304,6 +304,8 @@ static bool client_op_privileged(struct client *client)
 	char path[32], line[128];
 	FILE *f;
 
+	if (client->machine->privileged)
+		return true;
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)call_of(client)->tid);
 	f = fopen(path, "re");
 	if (!f)

@@ -52,6 +52,7 @@ void iommufd_device_unbind(struct iommufd_device *dev)
 	bool inside = dev->info.inside_context;
 
 	iommufd_device_detach(dev);
+	vdevice_end(dev);
 	object_unuse_destroy(ctx, &dev->obj);
 	if (!inside)
 		vfile_put(&ctx->file);

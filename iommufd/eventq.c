@@ -134,7 +134,8 @@ struct eventq_item *eventq_first(struct eventq *q)
 	return list_entry(q->items.next, struct eventq_item, link);
 }
 
-/* ---- reading ------------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------------------
+ */
 
 void eventq_read_begin(struct eventq *q, int fd)
 {

@@ -4,8 +4,8 @@
  *
  * Requests are collected per device until the last of their group comes (device.partial,
  * under group.lock); the group then waits in the queue of the hwpt that the device, or
- * its PASID, is attached to, is read as a whole, and from then on waits in `asked`, by its
- * cookie, for the answer. A group is answered exactly once: by the client, or INVALID
+ * its PASID, is attached to, is read as a whole, and from then on waits in `asked`, by
+ * its cookie, for the answer. A group is answered exactly once: by the client, or INVALID
  * when the device leaves the hwpt. So no group outlives its device's attachment.
  *
  * group.lock is held over reporting and over every change of an attachment, so what is
@@ -45,7 +45,8 @@ static struct request_group *group_of(struct eventq_item *item)
 	return container_of(item, struct request_group, item);
 }
 
-/* ---- answers ------------------------------------------------------------------------ */
+/* ---- answers ------------------------------------------------------------------------
+ */
 
 /* The group is in no list any more. */
 static void answer(struct request_group *r, enum iommufd_page_answer code)
@@ -118,7 +119,8 @@ static void fault_written(struct eventq *q, const void *data, size_t n)
 			return;
 }
 
-/* ---- reading ------------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------------------
+ */
 
 /* The lowest cookie that is free, from 1 on: Linux's choice. */
 static void fault_show(struct eventq *q, struct eventq_item *item)
@@ -186,7 +188,8 @@ static ssize_t fault_read(struct vfile *file, struct client *c, int fd, uint64_t
 	return done;
 }
 
-/* ---- the object --------------------------------------------------------------------- */
+/* ---- the object ---------------------------------------------------------------------
+ */
 
 static const struct eventq_ops fault_ops = {
 	.file =
@@ -272,7 +275,8 @@ void fault_disconnect(struct iommufd_ctx *ctx, struct iommufd_hwpt *hwpt)
 		object_unuse(ctx, &hwpt->fault->q.obj, 1);
 }
 
-/* ---- leaving ------------------------------------------------------------------------ */
+/* ---- leaving ------------------------------------------------------------------------
+ */
 
 static bool concerns(const struct request_group *r, const struct iommufd_group *g,
 		     const struct iommufd_device *dev, uint32_t pasid)
@@ -329,7 +333,8 @@ void fault_withdraw(struct iommufd_hwpt *hwpt, const struct iommufd_group *g,
 	port_mutex_unlock(&f->q.serve);
 }
 
-/* ---- reporting (under group.lock) --------------------------------------------------- */
+/* ---- reporting (under group.lock) ---------------------------------------------------
+ */
 
 static struct iommufd_hwpt *hwpt_for(struct iommufd_device *dev,
 				     const struct iommufd_page_request *req,

@@ -62,7 +62,8 @@ struct object_table {
 	uint64_t *taken;               /* a bit for each id; in the same allocation */
 	uint32_t cap;                  /* ids there is room for; a multiple of 64 */
 	uint32_t lowest;               /* no id below it is free */
-	uint32_t count;                /* ids taken, 0 not counted */
+	uint32_t count;                /* objects */
+	uint32_t buried;               /* ids that are never given out again */
 };
 
 struct iommufd_ctx {
@@ -72,6 +73,7 @@ struct iommufd_ctx {
 	pthread_cond_t idle; /* some object's last call is done with it */
 	struct object_table table;
 	struct list groups;               /* iommufd_group.on_ctx */
+	struct list maps;                 /* viommu_mmap.c */
 	struct iommufd_object *vfio_ioas; /* IOMMU_VFIO_IOAS; not a use */
 	bool rlimit_per_process;          /* IOMMU_OPTION_RLIMIT_MODE */
 };
@@ -100,7 +102,7 @@ struct iommufd_hwpt {
 	struct iommufd_hwpt *parent;    /* nested: which it uses, unless by the vIOMMU */
 	struct iommufd_nested *nested;
 	struct iommufd_viommu *viommu; /* nested on one: which it uses */
-	struct iommufd_fault *fault;   /* where page requests go: which it uses, or NULL */
+	struct iommufd_fault *fault; /* where page requests go: which it uses, or NULL */
 };
 
 /*
@@ -129,6 +131,7 @@ struct iommufd_device {
 	bool attached;
 	struct list partial; /* fault.c: page requests whose group is not complete */
 	struct iommufd_vdevice *vdevice;
+	bool leaving; /* gets no vDEVICE any more */
 };
 
 static inline struct iommufd_ctx *call_ctx(const struct uapi_call *call)
@@ -166,10 +169,15 @@ void object_put(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 void object_use(struct iommufd_ctx *ctx, struct iommufd_object *obj, unsigned n);
 void object_unuse(struct iommufd_ctx *ctx, struct iommufd_object *obj, unsigned n);
 
+/* Use an object that the caller's lock keeps; false: it is dying. */
+bool object_try_use(struct iommufd_ctx *ctx, struct iommufd_object *obj);
+
 /* -ENOENT, -EBUSY */
 int object_destroy(struct iommufd_ctx *ctx, uint32_t id);
 /* Drop a use, and destroy the object when that was the last. */
 void object_unuse_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
+/* The same, and the id is not given out again. */
+void object_unuse_bury(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 
 static inline struct iommufd_ioas *ioas_get(struct iommufd_ctx *ctx, uint32_t id)
 {
@@ -260,6 +268,20 @@ void fault_disconnect(struct iommufd_ctx *ctx, struct iommufd_hwpt *hwpt);
 #define FAULTS_OF_ANY_PASID UINT32_MAX
 void fault_withdraw(struct iommufd_hwpt *hwpt, const struct iommufd_group *g,
 		    const struct iommufd_device *dev, uint32_t pasid);
+
+/* ---- virtual IOMMUs (iommufd/viommu.h) -------------------------------------------- */
+
+void viommu_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
+void vdevice_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
+void veventq_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
+void hw_queue_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
+
+/* The device is about to leave: it has no vDEVICE any more, and gets none. */
+void vdevice_end(struct iommufd_device *dev);
+/* Is this exactly what a vIOMMU offers to be mapped? */
+bool viommu_map_is(struct iommufd_ctx *ctx, uint64_t offset, uint64_t length);
+/* Has process @pid pages of the vIOMMU mapped? */
+bool viommu_mapped_by(struct iommufd_viommu *v, int pid);
 
 /* The alignment that areas of the IOAS keep, a power of two. */
 static inline uint64_t ioas_alignment(struct ioas *ioas)

@@ -131,8 +131,10 @@ int machine_create(const struct uiommufd_config *config, char *error, size_t err
 	error[0] = '\0';
 	if (!m)
 		return -ENOMEM;
-	if (config->selftest)
+	if (config->selftest) {
 		m->iommu_calls = &selftest_table;
+		m->privileged = true;
+	}
 	err = port_guard_install();
 	if (!err)
 		err = phys_create(&m->phys);

@@ -39,6 +39,8 @@ struct machine {
 	struct uapi_trace *trace; /* NULL: off */
 	/* Calls of /dev/iommu besides Linux's uAPI; NULL: none. */
 	const struct uapi_table *iommu_calls;
+	/* Clients count as root, whoever they are: the kernel's selftests ask for it. */
+	bool privileged;
 	/* Extensions the user switched on. */
 	bool multi_range_dmabuf; /* several ranges per dma-buf in MAP_FILE */
 };

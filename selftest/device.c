@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Mock devices: made, bound and attached in one step; replaced; looked at. */
+/* Mock devices: made, bound and attached in one step; replaced; page requests; looked at.
+ */
 #include <errno.h>
 
 #include "selftest/mock.h"
 
 static void device_free(struct mock_device *dev)
 {
-	dma_requester_finish(&dev->requester);
+	mock_device_finish(dev);
 	port_free(dev);
 }
 
@@ -18,7 +19,7 @@ static void device_destroy(void *priv)
 	device_free(dev);
 }
 
-static const struct iommufd_extra_ops device_ops = {
+const struct iommufd_extra_ops mock_device_ops = {
 	.destroy = device_destroy,
 };
 
@@ -61,7 +62,7 @@ long mock_domain(struct uapi_call *call)
 
 	if (cmd->op == IOMMU_TEST_OP_MOCK_DOMAIN_FLAGS)
 		flags = cmd->mock_domain_flags.dev_flags;
-	err = iommufd_extra_create(ctx, &device_ops, &x, &id);
+	err = iommufd_extra_create(ctx, &mock_device_ops, &x, &id);
 	if (err)
 		return err;
 	err = device_create(ctx, flags, &pt_id, &dev_id, &dev);
@@ -86,7 +87,7 @@ long mock_domain_replace(struct uapi_call *call)
 {
 	struct iommu_test_cmd *cmd = mock_cmd(call);
 	struct iommufd_ctx *ctx = mock_ctx(call);
-	struct iommufd_extra *x = iommufd_extra_get(ctx, cmd->id, &device_ops);
+	struct iommufd_extra *x = iommufd_extra_get(ctx, cmd->id, &mock_device_ops);
 	struct mock_device *dev;
 	uint32_t pt_id = cmd->mock_domain_replace.pt_id;
 	int err;
@@ -115,6 +116,34 @@ long mock_check_cache(struct uapi_call *call)
 		return err;
 	if (info->iommu != &mock_iommu || i > MOCK_DEV_CACHE_ID_MAX ||
 	    mock_device_of(info)->cache[i] != cmd->check_dev_cache.cache)
+		err = -EINVAL;
+	iommufd_ref_put(&ref);
+	return err;
+}
+
+long mock_trigger_iopf(struct uapi_call *call)
+{
+	const struct iommu_test_cmd *cmd = mock_cmd(call);
+	struct iommufd_page_request req = {
+		.flags = IOMMU_PGFAULT_FLAGS_LAST_PAGE,
+		.pasid = cmd->trigger_iopf.pasid,
+		.grpid = cmd->trigger_iopf.grpid,
+		.perm = cmd->trigger_iopf.perm,
+		.addr = cmd->trigger_iopf.addr,
+	};
+	const struct iommufd_device_info *info;
+	struct iommufd_ref ref;
+	int err = iommufd_device_by_id(mock_ctx(call), cmd->trigger_iopf.dev_id, &ref,
+				       &info);
+
+	if (err)
+		return err;
+	if (req.pasid != IOMMUFD_NO_PASID)
+		req.flags |= IOMMU_PGFAULT_FLAGS_PASID_VALID;
+	/* What becomes of the request is not the trigger's to answer. */
+	if (info->iommu == &mock_iommu)
+		iommufd_report_page_request(info, &req);
+	else
 		err = -EINVAL;
 	iommufd_ref_put(&ref);
 	return err;

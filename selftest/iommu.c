@@ -106,8 +106,8 @@ struct mock_nested *mock_nested_of(struct iommufd_nested *nested)
 					  : NULL;
 }
 
-static int mock_nest(const struct iommufd_device_info *dev, uint32_t flags,
-		     const struct iommufd_user_data *data, struct iommufd_nested **out)
+int mock_nested_create(struct mock_viommu *viommu, uint32_t flags,
+		       const struct iommufd_user_data *data, struct iommufd_nested **out)
 {
 	struct iommu_hwpt_selftest want;
 	struct mock_nested *n;
@@ -126,10 +126,17 @@ static int mock_nest(const struct iommufd_device_info *dev, uint32_t flags,
 	if (!n)
 		return -ENOMEM;
 	n->base.ops = &nested_ops;
+	n->viommu = viommu;
 	for (unsigned i = 0; i < MOCK_NESTED_DOMAIN_IOTLB_NUM; i++)
 		n->iotlb[i] = want.iotlb;
 	*out = &n->base;
 	return 0;
+}
+
+static int mock_nest(const struct iommufd_device_info *dev, uint32_t flags,
+		     const struct iommufd_user_data *data, struct iommufd_nested **out)
+{
+	return mock_nested_create(NULL, flags, data, out);
 }
 
 /* ---- attaching ----------------------------------------------------------------------
@@ -144,20 +151,104 @@ static int fail_every_second(struct mock_device *dev, bool blocking)
 	return fails && !blocking ? -ENOMEM : 0;
 }
 
+static struct mock_pasid *find_pasid(struct mock_device *dev, uint32_t pasid)
+{
+	list_for_each (it, &dev->pasids) {
+		struct mock_pasid *p = list_entry(it, struct mock_pasid, on_device);
+
+		if (p->pasid == pasid)
+			return p;
+	}
+	return NULL;
+}
+
+/* Under the lock. Leaving cannot fail, for what it needs is there. */
+static int record_pasid(struct mock_device *dev, uint32_t pasid,
+			const struct iommufd_translation *to)
+{
+	struct mock_pasid *p = find_pasid(dev, pasid);
+
+	if (to && !p) {
+		p = port_alloc(sizeof(*p));
+		if (!p)
+			return -ENOMEM;
+		p->pasid = pasid;
+		list_append(&dev->pasids, &p->on_device);
+	}
+	if (to) {
+		p->to = *to;
+	} else if (p) {
+		list_remove(&p->on_device);
+		port_free(p);
+	}
+	return 0;
+}
+
+bool mock_device_pasid(struct mock_device *dev, uint32_t pasid,
+		       struct iommufd_translation *out)
+{
+	struct mock_pasid *p;
+
+	port_mutex_lock(&dev->lock);
+	p = find_pasid(dev, pasid);
+	if (p)
+		*out = p->to;
+	port_mutex_unlock(&dev->lock);
+	return p;
+}
+
+static int attach_pasid(struct mock_device *dev, uint32_t pasid,
+			const struct iommufd_translation *to)
+{
+	int err = 0;
+
+	if (pasid == IOMMU_TEST_PASID_RESERVED)
+		err = fail_every_second(dev, !to);
+	return err ? err : record_pasid(dev, pasid, to);
+}
+
+/* The device itself; behind a vIOMMU it needs an id of its own there. */
+static int attach_device(struct mock_device *dev, const struct iommufd_translation *to)
+{
+	struct mock_nested *n = to && to->nested ? mock_nested_of(to->nested) : NULL;
+	struct mock_viommu *viommu = n ? n->viommu : NULL;
+	uint64_t virt_id = 0;
+	int err;
+
+	if (to && !to->nested && to->domain->tracks_dirty &&
+	    dev->flags & MOCK_FLAGS_DEVICE_NO_DIRTY)
+		return -EINVAL;
+	err = 0; /* PENDING */
+	if (err)
+		return err;
+	if (viommu != dev->viommu) {
+		dev->viommu = viommu;
+		dev->virt_id = virt_id;
+	}
+	return 0;
+}
+
 static int mock_attach(const struct iommufd_device_info *info, uint32_t pasid,
 		       const struct iommufd_translation *to,
 		       const struct iommufd_translation *from)
 {
 	struct mock_device *dev = mock_device_of(info);
+	int err;
 
-	if (pasid == IOMMU_TEST_PASID_RESERVED)
-		return fail_every_second(dev, !to);
-	if (pasid != IOMMUFD_NO_PASID || !to)
-		return 0;
-	if (!to->nested && to->domain->tracks_dirty &&
-	    dev->flags & MOCK_FLAGS_DEVICE_NO_DIRTY)
-		return -EINVAL;
-	return 0;
+	port_mutex_lock(&dev->lock);
+	if (pasid == IOMMUFD_NO_PASID)
+		err = attach_device(dev, to);
+	else
+		err = attach_pasid(dev, pasid, to);
+	port_mutex_unlock(&dev->lock);
+	return err;
+}
+
+/* A mock device does not wait for what it asked for. */
+static void mock_page_answer(const struct iommufd_device_info *dev,
+			     const struct iommufd_page_request *last,
+			     enum iommufd_page_answer answer)
+{
 }
 
 const struct iommufd_iommu mock_iommu = {
@@ -165,7 +256,16 @@ const struct iommufd_iommu mock_iommu = {
 	.paging = mock_paging,
 	.nested = mock_nest,
 	.attach = mock_attach,
+	.page_answer = mock_page_answer,
+	.guest_pasid_table = true,
 };
+
+void mock_device_finish(struct mock_device *dev)
+{
+	PORT_BUG_ON(!list_empty(&dev->pasids));
+	port_mutex_finish(&dev->lock);
+	dma_requester_finish(&dev->requester);
+}
 
 void mock_device_init(struct mock_device *dev, uint32_t flags)
 {
@@ -174,6 +274,8 @@ void mock_device_init(struct mock_device *dev, uint32_t flags)
 	};
 
 	dma_requester_init(&dev->requester);
+	port_mutex_init(&dev->lock);
+	list_init(&dev->pasids);
 	dev->flags = flags;
 	for (unsigned i = 0; i < MOCK_DEV_CACHE_NUM; i++)
 		dev->cache[i] = IOMMU_TEST_DEV_CACHE_DEFAULT;

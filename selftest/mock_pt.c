@@ -11,7 +11,7 @@
  *	bit 8	   dirty
  *	bits 51:11 address
  */
-#include "core/pt_walk.h"
+#include "core/pt_inline.h"
 #include "selftest/mock.h"
 
 #define MOCK_PAGE       ((uint64_t)1 << 3)
