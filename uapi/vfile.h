@@ -51,6 +51,8 @@ struct vfile_ops {
 	 * any exporter can be imported. NULL, or answering NULL: not a dma-buf.
 	 */
 	struct dmabuf *(*dmabuf)(struct vfile *f);
+	/* What /proc/PID/fd/N says of it, if it is no node. NULL: "/name:". */
+	void (*link_text)(struct vfile *f, char *buf, size_t cap);
 	void (*release)(struct vfile *f);
 };
 
