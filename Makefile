@@ -3,6 +3,7 @@
 #
 #   make demo      build, and run examples/p2p under `uiommufd run`
 #   make check     build, and run all tests
+#   make conformance  build, and run the kernel's own selftests
 #   make asan      all but the slow tests under AddressSanitizer and UBSan
 #   make tsan      the same under ThreadSanitizer
 #   make bench     build for speed, and run the benchmarks
@@ -25,7 +26,7 @@ define build
 	@ninja -C $(1) $(NINJA_FLAGS)
 endef
 
-.PHONY: all setup demo check asan tsan bench install clean
+.PHONY: all setup demo check conformance asan tsan bench install clean
 
 all: setup
 	$(call build,$(BUILD))
@@ -38,6 +39,9 @@ demo: all
 
 check: all
 	meson test -C $(BUILD) --no-rebuild $(TEST_FLAGS)
+
+conformance: all
+	meson test -C $(BUILD) --no-rebuild --suite conformance --verbose $(TEST_FLAGS)
 
 asan: setup
 	$(call build,$(BUILD)-asan,-Db_sanitize=address$(comma)undefined)

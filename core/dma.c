@@ -34,8 +34,8 @@
  * IOTLB. Direct-mapped, by size classes: an entry sits where the start of its class'
  * page hashes to, so a 1 GiB page is one entry, hit by all of its addresses. Sizes in
  * between, and runs of small pages that the walk found contiguous, go to the next lower
- * class under the address that was asked for. In front of it are the two entries used
- * last, one for reads and one for writes: streams never search.
+ * class under the address that was asked for. The entries used last, one for reads and
+ * one for writes, are tried first: streams never search.
  *
  * Faults. Permissions are checked in the entry; DMA_FAULT_ABORT is a window that did
  * not answer: a direct copy that hit bad memory, or a remote op that failed. Then the
@@ -134,9 +134,8 @@ void dma_requester_set_master(struct dma_requester *r, bool on)
 
 /* ---- translation -------------------------------------------------------------- */
 
-struct access {
-	struct dma_target t;
-	/* For a remote window: what to count in, and whether unmaps know already. */
+/* For a target in a remote window: what to count in, and whether unmaps know already. */
+struct remote {
 	struct domain *domain;
 	bool counted;
 };
@@ -166,6 +165,11 @@ static inline bool entry_hits(const struct dma_iotlb_entry *e, uint64_t epoch,
 	return e->epoch == epoch && iova - e->iova < e->bytes;
 }
 
+static inline bool permits(unsigned prot, bool write)
+{
+	return prot & (write ? PT_WRITE : PT_READ);
+}
+
 static inline void target_of(const struct dma_iotlb_entry *e, uint64_t iova,
 			     struct dma_target *t)
 {
@@ -188,96 +192,105 @@ void dma_channel_init(struct dma_channel *ch, struct dma_requester *r)
 {
 	memset(ch, 0, sizeof(*ch));
 	ch->requester = r;
+	ch->last[false] = ch->last[true] = &ch->iotlb[0];
 }
 
-/* The part of the walked run that lies in the window. */
-static void make_entry(struct dma_iotlb_entry *e, uint64_t epoch, uint64_t iova,
-		       const struct pt_translation *tr, struct phys_window *w)
+/*
+ * All of the page lies in the window: windows start on a multiple of 1 GiB, which no page
+ * is larger than, and what is mapped ends inside. The run may go on into the next window.
+ */
+static inline void make_entry(struct dma_iotlb_entry *e, uint64_t epoch, uint64_t iova,
+			      const struct pt_translation *tr, struct phys_window *w)
 {
-	uint64_t before = min_u64(iova - tr->page_iova, tr->spa - w->base);
-	uint64_t after = tr->run_bytes - (iova - tr->page_iova);
+	uint64_t offset = tr->spa - w->base - (iova - tr->page_iova);
 
 	e->epoch = epoch;
-	e->iova = iova - before;
+	e->iova = tr->page_iova;
+	e->bytes = min_u64(tr->run_bytes, w->length - offset);
 	e->window = w;
-	e->offset = tr->spa - before - w->base;
-	e->bytes = min_u64(before + after, w->length - e->offset);
+	e->offset = offset;
 	e->prot = tr->prot;
 }
 
-static __attribute__((noinline)) enum dma_fault_reason
-walk(struct dma_channel *ch, uint64_t epoch, uint64_t iova, bool write, struct access *a)
+static enum dma_fault_reason walk(struct dma_channel *ch, uint64_t epoch, uint64_t iova,
+				  bool write, struct dma_target *t, struct remote *remote)
 {
 	struct dma_requester *r = ch->requester;
-	struct dma_iotlb_entry e;
+	struct dma_iotlb_entry scratch, *e = &scratch;
 	struct pt_translation tr;
 	struct phys_window *w;
-	unsigned class;
+	struct domain *d;
 	bool dirty_on;
 
 	count_up(&ch->misses);
 	if (!atomic_load_explicit(&r->master, memory_order_acquire))
 		return DMA_FAULT_NO_MASTER;
-	a->domain = atomic_load_explicit(&r->domain, memory_order_acquire);
-	if (!a->domain)
+	d = atomic_load_explicit(&r->domain, memory_order_acquire);
+	if (!d)
 		return DMA_FAULT_BLOCKED;
-	a->counted = remote_used(a->domain);
-	dirty_on = atomic_load_explicit(&a->domain->dirty_on, memory_order_acquire);
-	if (!pt_walk(&a->domain->pt, iova, &tr))
+	remote->domain = d;
+	remote->counted = remote_used(d);
+	dirty_on = atomic_load_explicit(&d->dirty_on, memory_order_acquire);
+	if (!pt_walk(&d->pt, iova, &tr))
 		return DMA_FAULT_UNMAPPED;
-	if (!(tr.prot & (write ? PT_WRITE : PT_READ)))
+	if (!permits(tr.prot, write))
 		return DMA_FAULT_PERM;
 	if (dirty_on && write) {
 		/* A page that is being taken away needs no bit. */
-		pt_set_dirty(&a->domain->pt, iova);
+		pt_set_dirty(&d->pt, iova);
 		tr.run_bytes = tr.page_bytes;
 	}
-	w = phys_find(a->domain->phys, tr.spa);
+	/* Where a write must set a bit, what a read leaves behind is of no use to it. */
+	if (dirty_on && !write)
+		tr.prot &= ~PT_WRITE;
+	w = phys_find(d->phys, tr.spa);
 	if (!w)
 		return DMA_FAULT_ABORT;
-	make_entry(&e, epoch, iova, &tr, w);
-	target_of(&e, iova, &a->t);
-	if (!w->host)
-		return DMA_FAULT_NONE;
-	ch->last[write] = e;
-	/* Where a write must set a bit, it finds no translation that a read has left. */
-	if (dirty_on && !write)
-		return DMA_FAULT_NONE;
-	class = class_of(tr.page_bytes);
-	ch->classes |= 1u << class;
-	*slot(ch, iova, class) = e;
+	if (w->host) {
+		unsigned class = class_of(tr.page_bytes);
+
+		e = slot(ch, iova, class);
+		ch->classes |= 1u << class;
+		ch->last[write] = e;
+	}
+	make_entry(e, epoch, iova, &tr, w);
+	target_of(e, iova, t);
 	return DMA_FAULT_NONE;
 }
 
-static enum dma_fault_reason search(struct dma_channel *ch, uint64_t epoch, uint64_t iova,
-				    bool write, struct access *a)
+/* Not the entry used last; perhaps another, else walk. */
+static __attribute__((noinline)) enum dma_fault_reason
+search(struct dma_channel *ch, uint64_t epoch, uint64_t iova, bool write,
+       struct dma_target *t, struct remote *remote)
 {
 	for (unsigned class = 0; class < ARRAY_LEN(class_shift); class ++) {
 		struct dma_iotlb_entry *e = slot(ch, iova, class);
 
-		if (!(ch->classes & 1u << class) || !entry_hits(e, epoch, iova))
+		/* One that does not permit it may be older than a dirty bit: ask again. */
+		if (!(ch->classes & 1u << class) || !entry_hits(e, epoch, iova) ||
+		    !permits(e->prot, write))
 			continue;
-		if (!(e->prot & (write ? PT_WRITE : PT_READ)))
-			return DMA_FAULT_PERM;
 		count_up(&ch->hits);
-		ch->last[write] = *e;
-		target_of(e, iova, &a->t);
+		ch->last[write] = e;
+		target_of(e, iova, t);
 		return DMA_FAULT_NONE;
 	}
-	return walk(ch, epoch, iova, write, a);
+	return walk(ch, epoch, iova, write, t, remote);
 }
 
+/* @remote is set where the target's window turns out to be remote. */
 static inline enum dma_fault_reason translate(struct dma_channel *ch, uint64_t iova,
-					      bool write, struct access *a)
+					      bool write, struct dma_target *t,
+					      struct remote *remote)
 {
-	const struct dma_iotlb_entry *e = &ch->last[write];
+	const struct dma_iotlb_entry *e = ch->last[write];
 	uint64_t epoch =
 		atomic_load_explicit(&ch->requester->epoch, memory_order_acquire);
 
-	if (!entry_hits(e, epoch, iova))
-		return search(ch, epoch, iova, write, a);
+	if (__builtin_expect(!entry_hits(e, epoch, iova) || !permits(e->prot, write), 0))
+		return search(ch, epoch, iova, write, t, remote);
 	count_up(&ch->hits);
-	target_of(e, iova, &a->t);
+	target_of(e, iova, t);
 	return DMA_FAULT_NONE;
 }
 
@@ -292,13 +305,10 @@ static int fail(struct dma_fault *f, enum dma_fault_reason reason, uint64_t iova
 int dma_translate(struct dma_channel *ch, uint64_t iova, bool write,
 		  struct dma_target *out, struct dma_fault *fault)
 {
-	struct access a;
-	enum dma_fault_reason reason = translate(ch, iova, write, &a);
+	struct remote remote;
+	enum dma_fault_reason reason = translate(ch, iova, write, out, &remote);
 
-	if (reason)
-		return fail(fault, reason, iova, write);
-	*out = a.t;
-	return 0;
+	return reason ? fail(fault, reason, iova, write) : 0;
 }
 
 /* Outside any section of ours. */
@@ -373,9 +383,10 @@ static size_t move_piece(const struct transfer *x, const struct dma_target *t,
 
 /* Inside a section, which it leaves for the copy; see domain.c. */
 static size_t move_remote(struct dma_channel *ch, const struct transfer *x,
-			  const struct access *a, unsigned char *at, size_t n)
+			  const struct dma_target *t, struct domain *d, unsigned char *at,
+			  size_t n)
 {
-	unsigned phase = domain_remote_begin(a->domain);
+	unsigned phase = domain_remote_begin(d);
 	size_t done;
 
 	port_dma_leave();
@@ -383,8 +394,8 @@ static size_t move_remote(struct dma_channel *ch, const struct transfer *x,
 		at = ch->bounce;
 		memset(at, x->byte, n);
 	}
-	done = move_piece(x, &a->t, at, n);
-	domain_remote_end(a->domain, phase);
+	done = move_piece(x, t, at, n);
+	domain_remote_end(d, phase);
 	port_dma_enter();
 	return done;
 }
@@ -396,7 +407,8 @@ static uint64_t transfer(struct dma_channel *ch, const struct transfer *x, uint6
 	bool write = x->dir != TO_BUFFER;
 	uint64_t budget = DMA_CHUNK_BYTES;
 	uint64_t done = 0;
-	struct access a;
+	struct remote remote;
+	struct dma_target t;
 
 	f->reason = DMA_FAULT_NONE;
 	port_dma_enter();
@@ -405,21 +417,22 @@ static uint64_t transfer(struct dma_channel *ch, const struct transfer *x, uint6
 		uint64_t len, moved;
 
 		/* IOVA ends at 2^64. */
-		f->reason = iova + done < iova ? DMA_FAULT_UNMAPPED
-					       : translate(ch, iova + done, write, &a);
+		f->reason = iova + done < iova
+				    ? DMA_FAULT_UNMAPPED
+				    : translate(ch, iova + done, write, &t, &remote);
 		if (f->reason)
 			break;
-		len = min_u64(min_u64(n - done, a.t.bytes), budget);
-		if (a.t.window->host) {
-			moved = move_piece(x, &a.t, at, len);
+		len = min_u64(min_u64(n - done, t.bytes), budget);
+		if (t.window->host) {
+			moved = move_piece(x, &t, at, len);
 			budget -= len;
-		} else if (a.counted) {
+		} else if (remote.counted) {
 			if (x->dir == FROM_BYTE)
 				len = min_u64(len, DMA_BOUNCE_BYTES);
-			moved = move_remote(ch, x, &a, at, len);
+			moved = move_remote(ch, x, &t, remote.domain, at, len);
 			budget = DMA_CHUNK_BYTES;
 		} else {
-			domain_remote_enable(a.domain);
+			domain_remote_enable(remote.domain);
 			continue;
 		}
 		done += moved;
@@ -531,16 +544,17 @@ static uint64_t copy_bounced(struct dma_channel *ch, uint64_t dst, uint64_t src,
 }
 
 static enum dma_fault_reason translate_both(struct dma_channel *ch, uint64_t dst,
-					    uint64_t src, struct access *to,
-					    struct access *from, bool *write)
+					    uint64_t src, struct dma_target *to,
+					    struct dma_target *from, bool *write)
 {
-	enum dma_fault_reason reason = translate(ch, src, false, from);
+	struct remote remote;
+	enum dma_fault_reason reason = translate(ch, src, false, from, &remote);
 
 	*write = false;
 	if (reason)
 		return reason;
 	*write = true;
-	return translate(ch, dst, true, to);
+	return translate(ch, dst, true, to, &remote);
 }
 
 int dma_copy(struct dma_channel *ch, uint64_t dst, uint64_t src, uint64_t n,
@@ -549,7 +563,7 @@ int dma_copy(struct dma_channel *ch, uint64_t dst, uint64_t src, uint64_t n,
 	struct dma_fault f = {.reason = DMA_FAULT_NONE};
 	uint64_t budget = DMA_CHUNK_BYTES;
 	uint64_t done = 0;
-	struct access to, from;
+	struct dma_target to, from;
 
 	port_dma_enter();
 	while (done < n && f.reason == DMA_FAULT_NONE) {
@@ -564,10 +578,9 @@ int dma_copy(struct dma_channel *ch, uint64_t dst, uint64_t src, uint64_t n,
 			translate_both(ch, dst + done, src + done, &to, &from, &f.write);
 		if (f.reason)
 			break;
-		len = min_u64(min_u64(n - done, budget),
-			      min_u64(to.t.bytes, from.t.bytes));
-		if (to.t.window->host && from.t.window->host) {
-			done += copy_direct(ch, &to.t, &from.t, len, &f);
+		len = min_u64(min_u64(n - done, budget), min_u64(to.bytes, from.bytes));
+		if (to.window->host && from.window->host) {
+			done += copy_direct(ch, &to, &from, len, &f);
 			budget -= len;
 		} else {
 			port_dma_leave();

@@ -91,8 +91,8 @@ struct dma_iotlb_entry {
 
 struct dma_channel {
 	struct dma_requester *requester;
-	/* The entries used last, to read and to write; permission was checked. */
-	struct dma_iotlb_entry last[2];
+	/* Entries of @iotlb: the ones that were used last, to read and to write. */
+	struct dma_iotlb_entry *last[2];
 	/* Which classes of sizes (dma.c) entries have been made of. */
 	unsigned classes;
 	_Atomic uint64_t hits, misses; /* written by the channel's thread only */
@@ -100,6 +100,7 @@ struct dma_channel {
 	unsigned char bounce[DMA_BOUNCE_BYTES];
 };
 
+/* The channel stays where it is. */
 void dma_channel_init(struct dma_channel *ch, struct dma_requester *r);
 
 /*

@@ -174,13 +174,15 @@ static bool gather_remote(struct domain *d, struct domain_gather *g)
 	return true;
 }
 
-void domain_unmap(struct domain *d, uint64_t iova, uint64_t length,
-		  struct domain_gather *gather)
+void domain_unmap_spans(struct domain *d, const struct domain_span *v, size_t n,
+			struct domain_gather *gather)
 {
-	bool fits = true;
+	bool any = false, fits = true;
 
 	port_mutex_lock(&d->lock);
-	if (pt_unmap(&d->pt, iova, length, &gather->tables)) {
+	for (size_t i = 0; i < n; i++)
+		any |= pt_unmap(&d->pt, v[i].iova, v[i].length, &gather->tables);
+	if (any) {
 		gather->any = true;
 		invalidate_locked(d);
 		fits = gather_remote(d, gather);
@@ -190,6 +192,12 @@ void domain_unmap(struct domain *d, uint64_t iova, uint64_t length,
 		return;
 	domain_gather_finish(gather);
 	domain_remote_drain(d);
+}
+
+void domain_unmap(struct domain *d, uint64_t iova, uint64_t length,
+		  struct domain_gather *gather)
+{
+	domain_unmap_spans(d, &(struct domain_span){iova, length}, 1, gather);
 }
 
 void domain_gather_finish(struct domain_gather *gather)
@@ -300,4 +308,14 @@ void domain_track_dirty(struct domain *d, bool on)
 	}
 	port_mutex_unlock(&d->lock);
 	domain_gather_finish(&wait);
+}
+
+bool domain_set_dirty(struct domain *d, uint64_t iova)
+{
+	bool found;
+
+	port_dma_enter();
+	found = pt_set_dirty(&d->pt, iova);
+	port_dma_leave();
+	return found;
 }

@@ -78,6 +78,12 @@ int domain_map(struct domain *d, uint64_t iova, const struct run_list *runs,
 	       uint64_t offset, uint64_t length, unsigned prot, bool large);
 void domain_unmap(struct domain *d, uint64_t iova, uint64_t length,
 		  struct domain_gather *gather);
+/* The same for many ranges: one lock, one invalidation. */
+struct domain_span {
+	uint64_t iova, length;
+};
+void domain_unmap_spans(struct domain *d, const struct domain_span *v, size_t n,
+			struct domain_gather *gather);
 /* May block for the longest DMA chunk. Leaves the gather empty. */
 void domain_gather_finish(struct domain_gather *gather);
 
@@ -93,6 +99,8 @@ void domain_track_dirty(struct domain *d, bool on);
 void domain_read_dirty(struct domain *d, uint64_t iova, uint64_t length, bool keep,
 		       void (*dirty)(void *arg, uint64_t iova, uint64_t bytes),
 		       void *arg);
+/* As a device does that writes there. False: nothing is mapped there. */
+bool domain_set_dirty(struct domain *d, uint64_t iova);
 
 /* ---- for core/dma.c: remote copies; see domain.c ------------------------------- */
 

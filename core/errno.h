@@ -27,6 +27,7 @@
 #define ENOTTY     25
 #define ENOSPC     28
 #define ERANGE     34
+#define EDEADLK    35
 #define EBADFD     77
 #define EMSGSIZE   90
 #define EOPNOTSUPP 95

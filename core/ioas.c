@@ -19,7 +19,9 @@ int ioas_create(struct ioas **out)
 	port_rwlock_init(&ioas->domains_lock);
 	port_rwlock_init(&ioas->iova_lock);
 	port_mutex_init(&ioas->domset);
+	port_mutex_init(&ioas->access_lock);
 	range_map_init(&ioas->areas);
+	list_init(&ioas->accesses);
 	ioas->alignment = 1;
 	*out = ioas;
 	return 0;
@@ -31,24 +33,25 @@ void ioas_destroy(struct ioas *ioas)
 
 	if (!ioas)
 		return;
-	PORT_BUG_ON(ioas->nr_domains);
+	PORT_BUG_ON(ioas->nr_domains || !list_empty(&ioas->accesses));
 	PORT_BUG_ON(ioas_unmap_all(ioas, &unmapped));
 	range_map_finish(&ioas->areas);
 	ranges_finish(ioas);
 	port_free(ioas->domains);
+	port_mutex_finish(&ioas->access_lock);
 	port_mutex_finish(&ioas->domset);
 	port_rwlock_finish(&ioas->iova_lock);
 	port_rwlock_finish(&ioas->domains_lock);
 	port_free(ioas);
 }
 
-static void lock_all(struct ioas *ioas)
+void ioas_lock_all(struct ioas *ioas)
 {
 	port_rwlock_write_lock(&ioas->domains_lock);
 	port_rwlock_write_lock(&ioas->iova_lock);
 }
 
-static void unlock_all(struct ioas *ioas)
+void ioas_unlock_all(struct ioas *ioas)
 {
 	port_rwlock_write_unlock(&ioas->iova_lock);
 	port_rwlock_write_unlock(&ioas->domains_lock);
@@ -56,7 +59,7 @@ static void unlock_all(struct ioas *ioas)
 
 /* ---- alignment ------------------------------------------------------------------ */
 
-static int check_alignment(struct ioas *ioas, uint64_t alignment)
+int ioas_check_alignment(struct ioas *ioas, uint64_t alignment)
 {
 	uint64_t mask = alignment - 1;
 	struct range_iter it;
@@ -74,11 +77,12 @@ static int check_alignment(struct ioas *ioas, uint64_t alignment)
 	return 0;
 }
 
-/* What the domains that are there, and the option, ask for. */
-static uint64_t wanted_alignment(const struct ioas *ioas)
+uint64_t ioas_wanted_alignment(const struct ioas *ioas)
 {
-	uint64_t alignment = ioas->large_off ? PORT_PAGE_SIZE : 1;
+	uint64_t alignment = accesses_alignment(ioas);
 
+	if (ioas->large_off)
+		alignment = max_u64(alignment, PORT_PAGE_SIZE);
 	for (size_t i = 0; i < ioas->nr_domains; i++)
 		alignment = max_u64(alignment, domain_min_page(ioas->domains[i]));
 	return alignment;
@@ -178,7 +182,7 @@ static int add_domain_locked(struct ioas *ioas, struct domain *d)
 	/* Client memory is contiguous by pages only. */
 	if (alignment > PORT_PAGE_SIZE)
 		return -EINVAL;
-	rc = check_alignment(ioas, alignment);
+	rc = ioas_check_alignment(ioas, alignment);
 	if (rc)
 		return rc;
 	if (d->aperture_first)
@@ -205,21 +209,21 @@ int ioas_add_domain(struct ioas *ioas, struct domain *d)
 {
 	int rc;
 
-	lock_all(ioas);
+	ioas_lock_all(ioas);
 	rc = add_domain_locked(ioas, d);
-	unlock_all(ioas);
+	ioas_unlock_all(ioas);
 	return rc;
 }
 
 void ioas_remove_domain(struct ioas *ioas, struct domain *d)
 {
-	lock_all(ioas);
+	ioas_lock_all(ioas);
 	if (!PORT_BUG_ON(!has_domain(ioas, d))) {
 		empty_domain(ioas, d);
 		ranges_unreserve(ioas, d);
-		ioas->alignment = wanted_alignment(ioas);
+		ioas->alignment = ioas_wanted_alignment(ioas);
 	}
-	unlock_all(ioas);
+	ioas_unlock_all(ioas);
 }
 
 /* ---- options and statistics -----------------------------------------------------------
@@ -234,11 +238,11 @@ static int large_off_locked(struct ioas *ioas)
 	/* What is mapped may be in large pages already. */
 	if (ioas->nr_domains && ioas->areas.count)
 		return -EINVAL;
-	rc = check_alignment(ioas, PORT_PAGE_SIZE);
+	rc = ioas_check_alignment(ioas, PORT_PAGE_SIZE);
 	if (rc)
 		return rc;
 	ioas->large_off = true;
-	ioas->alignment = wanted_alignment(ioas);
+	ioas->alignment = ioas_wanted_alignment(ioas);
 	return 0;
 }
 
@@ -246,14 +250,14 @@ int ioas_set_large_pages(struct ioas *ioas, bool on)
 {
 	int rc = 0;
 
-	lock_all(ioas);
+	ioas_lock_all(ioas);
 	if (on) {
 		ioas->large_off = false;
-		ioas->alignment = wanted_alignment(ioas);
+		ioas->alignment = ioas_wanted_alignment(ioas);
 	} else {
 		rc = large_off_locked(ioas);
 	}
-	unlock_all(ioas);
+	ioas_unlock_all(ioas);
 	return rc;
 }
 
@@ -265,6 +269,47 @@ bool ioas_large_pages(struct ioas *ioas)
 	on = !ioas->large_off;
 	port_rwlock_read_unlock(&ioas->iova_lock);
 	return on;
+}
+
+uint64_t ioas_page_sizes(struct ioas *ioas)
+{
+	uint64_t sizes = UINT64_MAX;
+
+	port_rwlock_read_lock(&ioas->domains_lock);
+	for (size_t i = 0; i < ioas->nr_domains; i++)
+		sizes &= ioas->domains[i]->page_sizes;
+	port_rwlock_read_unlock(&ioas->domains_lock);
+	return sizes;
+}
+
+/* ---- standing still -------------------------------------------------------------------
+ */
+
+void ioas_freeze(struct ioas *ioas)
+{
+	port_rwlock_write_lock(&ioas->iova_lock);
+}
+
+void ioas_thaw(struct ioas *ioas)
+{
+	port_rwlock_write_unlock(&ioas->iova_lock);
+}
+
+int ioas_frozen_visit(struct ioas *ioas, int (*visit)(struct pages *p, void *arg),
+		      void *arg)
+{
+	struct range_iter it;
+	struct range r;
+
+	for (bool ok = range_iter_first(&it, &ioas->areas, 0, UINT64_MAX, &r); ok;
+	     ok = range_iter_next(&it, &r)) {
+		struct ioas_area *a = r.value;
+		int rc = area_state(a) == AREA_LIVE ? visit(a->pages, arg) : -EBUSY;
+
+		if (rc)
+			return rc;
+	}
+	return 0;
 }
 
 bool ioas_only_files(struct ioas *ioas)
@@ -283,6 +328,20 @@ bool ioas_only_files(struct ioas *ioas)
 	}
 	port_rwlock_read_unlock(&ioas->iova_lock);
 	return !ok;
+}
+
+uint64_t ioas_covered(struct ioas *ioas, uint64_t iova, uint64_t last)
+{
+	uint64_t next = iova;
+	struct range_iter it;
+	struct range r;
+
+	port_rwlock_read_lock(&ioas->iova_lock);
+	for (bool ok = range_iter_first(&it, &ioas->areas, iova, last, &r);
+	     ok && r.start <= next && next - 1 != last; ok = range_iter_next(&it, &r))
+		next = min_u64(r.last, last) + 1;
+	port_rwlock_read_unlock(&ioas->iova_lock);
+	return next - iova;
 }
 
 size_t ioas_area_count(struct ioas *ioas)

@@ -63,12 +63,23 @@ int ioas_copy(struct ioas *dst, struct ioas *src, uint64_t src_iova, uint64_t le
 
 /*
  * Unmap all areas inside [iova, iova + length - 1]; *@unmapped gets the bytes. -EINVAL:
- * length 0; -EOVERFLOW: wraps; -ENOENT: an area sticks out, or there is none. When it
- * returns no device can reach what was unmapped.
+ * length 0; -EOVERFLOW: wraps; -ENOENT: an area sticks out, or there is none; -EBUSY: an
+ * area is being mapped or unmapped, or an access has locked it; -EDEADLK: an access does
+ * not let go (access.h). When it returns no device can reach what was unmapped.
  */
 int ioas_unmap(struct ioas *ioas, uint64_t iova, uint64_t length, uint64_t *unmapped);
+/* The same, but nothing to unmap is fine. */
+int ioas_unmap_any(struct ioas *ioas, uint64_t iova, uint64_t length, uint64_t *unmapped);
 /* Everything; an empty IOAS is fine. */
 int ioas_unmap_all(struct ioas *ioas, uint64_t *unmapped);
+
+/*
+ * Cut the area that goes on beyond @at so that it ends there and another one begins, if
+ * there is such an area. For type1 compatibility. -EBUSY: being mapped or unmapped;
+ * -EOPNOTSUPP: of a dma-buf; -EINVAL: not where the alignment allows it, accesses have it
+ * pinned, or a domain may hold it in large pages; -ENOMEM.
+ */
+int ioas_cut(struct ioas *ioas, uint64_t at);
 
 /*
  * Attach a domain and fill it with every area. -EADDRINUSE: an area lies outside the
@@ -104,8 +115,28 @@ void ioas_ranges(struct ioas *ioas, struct iova_range *v, size_t cap, size_t *n,
 int ioas_set_large_pages(struct ioas *ioas, bool on);
 bool ioas_large_pages(struct ioas *ioas);
 
+/* The page sizes that all domains have in common; all ones without any. */
+uint64_t ioas_page_sizes(struct ioas *ioas);
+
+/*
+ * Let nothing be mapped, unmapped, pinned or attached until ioas_thaw(). Of several
+ * IOASes the caller freezes one at a time in an order that all callers share.
+ */
+void ioas_freeze(struct ioas *ioas);
+void ioas_thaw(struct ioas *ioas);
+/*
+ * Call @visit for the pages of each area, in order, several times for pages that several
+ * areas share. Ends at the first result that is not 0. -EBUSY: an area is just being
+ * mapped or unmapped.
+ */
+int ioas_frozen_visit(struct ioas *ioas, int (*visit)(struct pages *p, void *arg),
+		      void *arg);
+
 /* Are all areas of kind PAGES_FILE? (IOAS_CHANGE_PROCESS) */
 bool ioas_only_files(struct ioas *ioas);
+
+/* How many bytes from @iova to @last are mapped without a hole, from @iova on. */
+uint64_t ioas_covered(struct ioas *ioas, uint64_t iova, uint64_t last);
 
 /* For tests and statistics. */
 size_t ioas_area_count(struct ioas *ioas);

@@ -135,27 +135,27 @@ void area_drained(struct ioas_area *a)
 
 /* ---- clearing ---------------------------------------------------------------------- */
 
-void unmap_span_flush(struct unmap_span *s, struct domain *const *v, size_t n,
-		      struct domain_gather *gather)
+void unmap_batch_flush(struct unmap_batch *b, const struct ioas *ioas,
+		       struct domain_gather *gather)
 {
-	if (!s->any)
-		return;
-	for (size_t i = 0; i < n; i++)
-		domain_unmap(v[i], s->iova, s->last - s->iova + 1, gather);
-	s->any = false;
+	for (size_t i = 0; i < ioas->nr_domains && b->n; i++)
+		domain_unmap_spans(ioas->domains[i], b->v, b->n, gather);
+	b->n = 0;
 }
 
-void unmap_span_add(struct unmap_span *s, struct domain *const *v, size_t n,
-		    const struct ioas_area *a, struct domain_gather *gather)
+void unmap_batch_add(struct unmap_batch *b, const struct ioas_area *a,
+		     struct domain_gather *gather)
 {
-	/* Not the whole 2^64 bytes, which no length can say. */
-	if (s->any && a->iova > s->last && a->iova - 1 == s->last &&
-	    a->last - s->iova != UINT64_MAX) {
-		s->last = a->last;
+	struct domain_span *s = b->n ? &b->v[b->n - 1] : NULL;
+	uint64_t length = area_length(a);
+
+	if (s && a->iova - s->iova == s->length && s->length <= UINT64_MAX - length) {
+		s->length += length;
 		return;
 	}
-	unmap_span_flush(s, v, n, gather);
-	*s = (struct unmap_span){.iova = a->iova, .last = a->last, .any = true};
+	if (b->n == UNMAP_BATCH)
+		unmap_batch_flush(b, a->ioas, gather);
+	b->v[b->n++] = (struct domain_span){a->iova, length};
 }
 
 static struct ioas_area *area_of(struct list *it)
@@ -164,37 +164,33 @@ static struct ioas_area *area_of(struct list *it)
 }
 
 /*
- * One domain after the other, for its lock and its tables stay in the cache then.
- * The gather must not refer to a domain that may be destroyed before it is finished,
- * and it does where copies to remote windows have to drain; then that happens here.
+ * The areas from @from on that are of one IOAS; returns the first that is of another,
+ * or the head. The gather must not refer to a domain that may be destroyed before it is
+ * finished, and it does where copies to remote windows have to drain; then that happens
+ * here.
  */
-static void cut_group(struct ioas *ioas, struct list *from, struct list *end,
-		      struct domain_gather *gather)
+static struct list *cut_group(struct list *areas, struct list *from,
+			      struct domain_gather *gather)
 {
-	port_mutex_lock(&ioas->domset);
-	for (size_t i = 0; i < ioas->nr_domains; i++) {
-		struct unmap_span span = {0};
+	struct ioas *ioas = area_of(from)->ioas;
+	struct unmap_batch batch;
+	struct list *it;
 
-		for (struct list *it = from; it != end; it = it->next)
-			unmap_span_add(&span, ioas->domains + i, 1, area_of(it), gather);
-		unmap_span_flush(&span, ioas->domains + i, 1, gather);
-	}
+	batch.n = 0;
+	port_mutex_lock(&ioas->domset);
+	for (it = from; it != areas && area_of(it)->ioas == ioas; it = it->next)
+		unmap_batch_add(&batch, area_of(it), gather);
+	unmap_batch_flush(&batch, ioas, gather);
 	if (gather->nr_remote)
 		domain_gather_finish(gather);
 	port_mutex_unlock(&ioas->domset);
+	return it;
 }
 
 void ioas_areas_cut(struct list *areas, struct domain_gather *gather)
 {
-	struct list *from = areas->next;
+	struct list *it = areas->next;
 
-	while (from != areas) {
-		struct ioas *ioas = area_of(from)->ioas;
-		struct list *end = from;
-
-		while (end != areas && area_of(end)->ioas == ioas)
-			end = end->next;
-		cut_group(ioas, from, end, gather);
-		from = end;
-	}
+	while (it != areas)
+		it = cut_group(areas, it, gather);
 }

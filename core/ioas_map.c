@@ -101,13 +101,14 @@ static int take(struct ioas *ioas, struct batch *b, unsigned prot, bool fixed,
 static void unfill(struct ioas *ioas, struct batch *b, size_t n)
 {
 	struct domain_gather gather = {0};
-	struct unmap_span span = {0};
+	struct unmap_batch batch;
 
+	batch.n = 0;
 	for (size_t i = 0; i < n; i++) {
 		area_hide(b->v[i]);
-		unmap_span_add(&span, ioas->domains, ioas->nr_domains, b->v[i], &gather);
+		unmap_batch_add(&batch, b->v[i], &gather);
 	}
-	unmap_span_flush(&span, ioas->domains, ioas->nr_domains, &gather);
+	unmap_batch_flush(&batch, ioas, &gather);
 	gather.any = ioas->nr_domains != 0;
 	domain_gather_finish(&gather);
 	for (size_t i = 0; i < n; i++) {

@@ -10,10 +10,14 @@
  * does so with ioas.domains_lock held for reading from the first change to the last: so
  * with the write side held every area is LIVE. The state is read under iova_lock, and
  * becomes LEAVING under its write side.
+ *
+ * A LIVE area that accesses have pinned does not become LEAVING. The unmapper marks it
+ * no_access instead, so that no new pin comes, and asks the accesses to let go.
  */
 #ifndef CORE_IOAS_PRIV_H
 #define CORE_IOAS_PRIV_H
 
+#include "core/access.h"
 #include "core/ioas.h"
 #include "core/pages_priv.h"
 
@@ -28,15 +32,21 @@ enum area_state {
 
 /* One of a million: 72 bytes. */
 struct ioas_area {
-	uint64_t iova, last; /* inclusive; constant once in ioas.areas */
+	/* Inclusive; constant once in ioas.areas, but for a cut (ioas_split.c). */
+	uint64_t iova, last;
 	struct ioas *ioas;
 	struct pages *pages; /* holds a reference */
 	struct pin *pin;     /* under pages.lock; while the IOAS has domains */
 	uint64_t start;      /* where it begins in the pages, bytes */
 	/* Of a dma-buf: on pages.areas. While LEAVING: on the unmapper's list. */
 	struct list link;
-	uint8_t prot;
+	uint8_t prot : 7; /* constant in ioas.areas */
+	/* Being unmapped: no new accesses. Under iova_lock (write); never cleared. */
+	uint8_t no_access : 1;
 	_Atomic uint8_t state;
+	/* Under pages.lock, with iova_lock held for reading. */
+	uint16_t locks;    /* those of the accesses that refuse an unmap */
+	uint32_t accesses; /* pins of accesses */
 };
 
 struct ioas_reservation {
@@ -58,6 +68,10 @@ struct ioas {
 	struct range_map areas; /* to struct ioas_area */
 	uint64_t alignment;     /* of IOVA, length and offset in the page; at most 4096 */
 	bool large_off;
+	/* Changes with both outer locks (write) and access_lock held. */
+	struct list accesses; /* ioas_access.on_ioas, by serial */
+	uint64_t next_serial;
+	struct port_mutex access_lock;     /* a leaf but for ops.get */
 	struct ioas_reservation *reserved; /* by start; may overlap */
 	size_t nr_reserved, cap_reserved;
 	struct iova_range *closed;  /* the union of reserved: disjoint, apart, in order */
@@ -111,22 +125,43 @@ void area_drained(struct ioas_area *a);
 /* The IOAS has lost its last domain, which has drained. */
 void area_unpin(struct ioas_area *a);
 
-/* Unmapping in as few calls as possible: neighbours are unmapped together. */
-struct unmap_span {
-	uint64_t iova, last;
-	bool any;
+/*
+ * What is to be unmapped from all domains of an IOAS, collected so that neighbours go
+ * as one range and each domain is asked rarely. n 0 is an empty batch. The domains do
+ * not change while it is in use.
+ */
+#define UNMAP_BATCH 64
+struct unmap_batch {
+	struct domain_span v[UNMAP_BATCH];
+	size_t n;
 };
-/* @v: the domains, all of which lose the span. */
-void unmap_span_add(struct unmap_span *s, struct domain *const *v, size_t n,
-		    const struct ioas_area *a, struct domain_gather *gather);
-void unmap_span_flush(struct unmap_span *s, struct domain *const *v, size_t n,
-		      struct domain_gather *gather);
+void unmap_batch_add(struct unmap_batch *b, const struct ioas_area *a,
+		     struct domain_gather *gather);
+void unmap_batch_flush(struct unmap_batch *b, const struct ioas *ioas,
+		       struct domain_gather *gather);
 
 /*
  * The revoke: clear all areas on @areas (pages.areas; pages.lock is held) from all
  * domains of their IOAS.
  */
 void ioas_areas_cut(struct list *areas, struct domain_gather *gather);
+
+/* ---- access.c ---------------------------------------------------------------------- */
+
+/* The alignment that the accesses ask for; at least 1. iova_lock is held. */
+uint64_t accesses_alignment(const struct ioas *ioas);
+/* Ask all accesses to let go of [iova, iova + length - 1]. No lock is held. */
+void accesses_unmap(struct ioas *ioas, uint64_t iova, uint64_t length);
+
+/* ---- ioas.c: both outer locks, for writing --------------------------------------------
+ */
+
+void ioas_lock_all(struct ioas *ioas);
+void ioas_unlock_all(struct ioas *ioas);
+/* With both held: -EADDRINUSE when an area is not aligned so. */
+int ioas_check_alignment(struct ioas *ioas, uint64_t alignment);
+/* What domains, accesses and the option ask for. */
+uint64_t ioas_wanted_alignment(const struct ioas *ioas);
 
 /* ---- ioas_ranges.c: what IOVAs there are; iova_lock is held -------------------------
  */

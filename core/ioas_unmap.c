@@ -8,8 +8,22 @@
  *  3. The IOVAs are given back, the memory is unpinned.
  * As in Linux the areas go in order, and an area that cannot go ends the walk: those
  * before it are unmapped all the same, and the call answers the error.
+ *
+ * An area that accesses have pinned interrupts the walk, too. Without any lock the
+ * accesses are asked to let go of it, then the walk goes on from there. An access that
+ * does not let go is asked a hundred times.
  */
 #include "core/ioas_priv.h"
+
+#define MAX_TRIES 100
+
+struct walk {
+	uint64_t start, last; /* what is still to be unmapped */
+	uint64_t unmapped;    /* bytes so far */
+	/* Where a pinned area stopped this round: [start, pinned_last]. */
+	bool pinned;
+	uint64_t pinned_last;
+};
 
 static struct ioas_area *area_of(struct list *it)
 {
@@ -21,33 +35,44 @@ static int may_leave(struct ioas_area *a, uint64_t start, uint64_t last)
 	/* Another thread is mapping or unmapping it right now. */
 	if (area_state(a) != AREA_LIVE)
 		return -EBUSY;
+	if (a->locks)
+		return -EBUSY;
 	if (a->iova < start || a->last > last)
 		return -ENOENT;
 	return 0;
 }
 
 /* Step 1. */
-static int clear_areas(struct ioas *ioas, uint64_t start, uint64_t last,
-		       struct list *leaving, struct domain_gather *gather)
+static int clear_areas(struct ioas *ioas, struct walk *w, struct list *leaving,
+		       struct domain_gather *gather)
 {
-	struct unmap_span span = {0};
+	struct unmap_batch batch;
 	struct range_iter it;
 	struct range r;
 	int rc = 0;
 
-	for (bool ok = range_iter_first(&it, &ioas->areas, start, last, &r); ok;
+	batch.n = 0;
+	for (bool ok = range_iter_first(&it, &ioas->areas, w->start, w->last, &r); ok;
 	     ok = range_iter_next(&it, &r)) {
 		struct ioas_area *a = r.value;
 
-		rc = may_leave(a, start, last);
+		rc = may_leave(a, w->start, w->last);
 		if (rc)
 			break;
+		/* Accesses pin under the read side, so the count stands. */
+		if (a->accesses) {
+			a->no_access = true;
+			w->pinned = true;
+			w->start = a->iova;
+			w->pinned_last = a->last;
+			break;
+		}
 		area_set_state(a, AREA_LEAVING);
 		area_hide(a);
 		list_append(leaving, &a->link);
-		unmap_span_add(&span, ioas->domains, ioas->nr_domains, a, gather);
+		unmap_batch_add(&batch, a, gather);
 	}
-	unmap_span_flush(&span, ioas->domains, ioas->nr_domains, gather);
+	unmap_batch_flush(&batch, ioas, gather);
 	/* A revoke may have cleared areas before us and not have waited yet. */
 	gather->any = ioas->nr_domains && !list_empty(leaving);
 	return rc;
@@ -61,18 +86,18 @@ static void drain(struct list *leaving, struct domain_gather *gather)
 		area_drained(area_of(it));
 }
 
-static int unmap_range(struct ioas *ioas, uint64_t start, uint64_t last,
-		       uint64_t *unmapped)
+/* As far as it goes without asking anybody. */
+static int unmap_round(struct ioas *ioas, struct walk *w)
 {
 	struct domain_gather gather = {0};
 	struct list leaving;
 	int rc;
 
-	*unmapped = 0;
+	w->pinned = false;
 	list_init(&leaving);
 	port_rwlock_read_lock(&ioas->domains_lock);
 	port_rwlock_write_lock(&ioas->iova_lock);
-	rc = clear_areas(ioas, start, last, &leaving, &gather);
+	rc = clear_areas(ioas, w, &leaving, &gather);
 	if (gather.any) {
 		port_rwlock_write_unlock(&ioas->iova_lock);
 		drain(&leaving, &gather);
@@ -83,7 +108,7 @@ static int unmap_range(struct ioas *ioas, uint64_t start, uint64_t last,
 	list_for_each (it, &leaving) {
 		struct ioas_area *a = area_of(it);
 
-		*unmapped += area_length(a);
+		w->unmapped += area_length(a);
 		range_map_remove(&ioas->areas, a->iova);
 	}
 	port_rwlock_write_unlock(&ioas->iova_lock);
@@ -93,17 +118,47 @@ static int unmap_range(struct ioas *ioas, uint64_t start, uint64_t last,
 	return rc;
 }
 
-int ioas_unmap(struct ioas *ioas, uint64_t iova, uint64_t length, uint64_t *unmapped)
+static int unmap_range(struct ioas *ioas, uint64_t start, uint64_t last,
+		       uint64_t *unmapped)
+{
+	struct walk w = {.start = start, .last = last};
+	unsigned tries = 0;
+	int rc;
+
+	for (;;) {
+		uint64_t before = w.start;
+
+		rc = unmap_round(ioas, &w);
+		if (rc || !w.pinned)
+			break;
+		if (w.start != before)
+			tries = 0;
+		accesses_unmap(ioas, w.start, w.pinned_last - w.start + 1);
+		if (++tries > MAX_TRIES) {
+			rc = -EDEADLK;
+			break;
+		}
+	}
+	*unmapped = w.unmapped;
+	return rc;
+}
+
+int ioas_unmap_any(struct ioas *ioas, uint64_t iova, uint64_t length, uint64_t *unmapped)
 {
 	uint64_t last = iova + (length - 1);
-	int rc;
 
 	*unmapped = 0;
 	if (!length)
 		return -EINVAL;
 	if (last < iova)
 		return -EOVERFLOW;
-	rc = unmap_range(ioas, iova, last, unmapped);
+	return unmap_range(ioas, iova, last, unmapped);
+}
+
+int ioas_unmap(struct ioas *ioas, uint64_t iova, uint64_t length, uint64_t *unmapped)
+{
+	int rc = ioas_unmap_any(ioas, iova, length, unmapped);
+
 	if (!rc && !*unmapped)
 		return -ENOENT;
 	return rc;

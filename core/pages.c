@@ -15,10 +15,31 @@
 
 /* ---- pins --------------------------------------------------------------------- */
 
-static bool pin_covers(const struct pin *pin, uint64_t start, uint64_t length)
+/* The account's share of a change; @pages may be 0. */
+static int charge(struct pages *p, uint64_t pages)
 {
-	return pin->users && start >= pin->start && length <= pin->length &&
-	       start - pin->start <= pin->length - length;
+	int rc;
+
+	if (p->account && pages) {
+		rc = p->account->ops->charge(p->account, pages);
+		if (rc)
+			return rc;
+	}
+	p->npinned += pages;
+	return 0;
+}
+
+static void uncharge_one(struct pin_account *account, uint64_t pages)
+{
+	if (account && pages)
+		account->ops->uncharge(account, pages);
+}
+
+static void uncharge(struct pages *p, uint64_t pages)
+{
+	p->npinned -= pages;
+	uncharge_one(p->account, pages);
+	uncharge_one(p->next_account, pages);
 }
 
 /* A single run moves into the pin: most pins have one, and a million of them count. */
@@ -38,69 +59,129 @@ static void pin_drop_runs(struct pin *pin)
 	pin->runs = (struct run_list){0};
 }
 
-static int pin_resolve(struct pages *p, struct pin *pin, uint64_t start, uint64_t length)
+static void pin_let_go(struct pages *p, struct pin *pin)
 {
-	int rc = p->source->ops->pin(p->source, start, length, p->writable, &pin->runs);
+	pin_drop_runs(pin);
+	p->source->ops->unpin(p->source, pin->start, pin->length);
+}
+
+static int pin_resolve(struct pages *p, struct pin *pin)
+{
+	int rc = p->source->ops->pin(p->source, pin->start, pin->length, p->writable,
+				     &pin->runs);
 
 	if (rc) {
 		pin_drop_runs(pin);
 		return rc;
 	}
-	pin->start = start;
-	pin->length = length;
-	pin->users = 1;
+	/* The memory first, then the limit: Linux's order of errors. */
+	rc = charge(p, pin_tree_uncovered(p->pins, pin->start, pin->length));
+	if (rc) {
+		pin_let_go(p, pin);
+		return rc;
+	}
 	pin_compact(pin);
 	return 0;
 }
 
+static struct pin *pin_alloc(struct pages *p)
+{
+	return p->first.users ? port_alloc(sizeof(struct pin)) : &p->first;
+}
+
+static void pin_free(struct pages *p, struct pin *pin)
+{
+	if (pin != &p->first)
+		port_free(pin);
+}
+
+struct pin *pages_pinned(struct pages *p, uint64_t start, uint64_t length)
+{
+	if (p->kind == PAGES_DMABUF)
+		return &p->first;
+	return pin_tree_find(p->pins, start, length);
+}
+
 int pages_pin(struct pages *p, uint64_t start, uint64_t length, struct pin **out)
 {
-	struct pin *pin;
+	struct pin *pin = pages_pinned(p, start, length);
 	int rc;
 
-	for (pin = &p->first; pin; pin = pin->next) {
-		if (pin_covers(pin, start, length)) {
-			pin->users++;
-			*out = pin;
-			return 0;
-		}
-	}
-	if (PORT_BUG_ON(p->kind == PAGES_DMABUF))
-		return -EINVAL;
-	pin = &p->first;
-	if (pin->users) {
-		pin = port_alloc(sizeof(*pin));
+	if (!pin) {
+		pin = pin_alloc(p);
 		if (!pin)
 			return -ENOMEM;
+		pin->start = start;
+		pin->length = length;
+		rc = pin_resolve(p, pin);
+		if (rc) {
+			pin_free(p, pin);
+			return rc;
+		}
+		pin_tree_insert(&p->pins, pin);
 	}
-	rc = pin_resolve(p, pin, start, length);
-	if (rc) {
-		if (pin != &p->first)
-			port_free(pin);
-		return rc;
-	}
-	if (pin != &p->first) {
-		pin->next = p->first.next;
-		p->first.next = pin;
-	}
+	pin->users++;
 	*out = pin;
 	return 0;
 }
 
 void pages_unpin(struct pages *p, struct pin *pin)
 {
-	struct pin **link = &p->first.next;
-
 	if (--pin->users)
 		return;
-	pin_drop_runs(pin);
-	p->source->ops->unpin(p->source, pin->start, pin->length);
-	if (pin == &p->first)
-		return;
-	while (*link != pin)
-		link = &(*link)->next;
-	*link = pin->next;
-	port_free(pin);
+	pin_tree_remove(&p->pins, pin);
+	pin_let_go(p, pin);
+	uncharge(p, pin_tree_uncovered(p->pins, pin->start, pin->length));
+	pin_free(p, pin);
+}
+
+/* ---- whose they are -----------------------------------------------------------------
+ */
+
+void pages_set_account(struct pages *p, struct pin_account *account)
+{
+	p->account = account;
+}
+
+struct pin_account *pages_account(struct pages *p)
+{
+	return p->account;
+}
+
+int pages_charge_next(struct pages *p, struct pin_account *next)
+{
+	int rc = 0;
+
+	port_mutex_lock(&p->lock);
+	if (p->account && !p->next_account && !next->ops->same(p->account, next)) {
+		if (p->npinned)
+			rc = next->ops->charge(next, p->npinned);
+		if (!rc) {
+			next->ops->get(next);
+			p->next_account = next;
+		}
+	}
+	port_mutex_unlock(&p->lock);
+	return rc;
+}
+
+void pages_settle(struct pages *p, bool keep)
+{
+	struct pin_account *gone;
+
+	port_mutex_lock(&p->lock);
+	gone = p->next_account;
+	if (gone) {
+		if (keep) {
+			gone = p->account;
+			p->account = p->next_account;
+		}
+		p->next_account = NULL;
+		uncharge_one(gone, p->npinned);
+	}
+	port_mutex_unlock(&p->lock);
+	if (gone)
+		gone->ops->put(gone);
 }
 
 /* ---- life ----------------------------------------------------------------------- */
@@ -163,12 +244,9 @@ struct pages_dmabuf {
 	bool multi_range;
 };
 
-/*
- * Keep what [start, start + length) of the buffer's runs is. Joining runs stays off,
- * or two ranges of one buffer could pass for one.
- */
-static int slice_runs(const struct run_list *all, uint64_t start, uint64_t length,
-		      struct run_list *out)
+/* Joining runs stays off, or two ranges of one buffer could pass for one. */
+int runs_slice(const struct run_list *all, uint64_t start, uint64_t length,
+	       struct run_list *out)
 {
 	for (size_t i = 0; i < all->n && length; i++) {
 		struct run run = all->v[i];
@@ -201,7 +279,7 @@ static int map_runs(struct dmabuf_attachment *a)
 	if (!rc && all.n != 1 && !pd->multi_range)
 		rc = -EOPNOTSUPP;
 	if (!rc)
-		rc = slice_runs(&all, p->address, p->length, &p->first.runs);
+		rc = runs_slice(&all, p->address, p->length, &p->first.runs);
 	run_list_finish(&all);
 	if (rc) {
 		pin_drop_runs(&p->first);
@@ -276,9 +354,11 @@ void pages_put(struct pages *p)
 		dmabuf_detach(&container_of(p, struct pages_dmabuf, pages)->attachment);
 		pin_drop_runs(&p->first);
 	} else {
-		PORT_BUG_ON(p->first.users || p->first.next);
+		PORT_BUG_ON(p->pins || p->npinned);
 		p->source->ops->destroy(p->source);
 	}
+	if (p->account)
+		p->account->ops->put(p->account);
 	port_mutex_finish(&p->lock);
 	port_free(p);
 }

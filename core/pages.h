@@ -32,7 +32,8 @@ struct mem_source_ops {
 	 * Make [offset, offset + length) reachable and append its runs. Offset and length
 	 * may be unaligned to pages; the runs then still describe exactly those bytes.
 	 * -EFAULT, -EINVAL, -ENOMEM as Linux gives for this memory. Linux 7.3: a VA that
-	 * is a device's BAR is -EFAULT.
+	 * is a device's BAR is -EFAULT. A range inside one that is pinned is the same
+	 * memory as there, whatever the client has put at that address since.
 	 */
 	int (*pin)(struct mem_source *s, uint64_t offset, uint64_t length, bool writable,
 		   struct run_list *runs);
@@ -49,6 +50,25 @@ struct mem_source {
 	 */
 	uint64_t address;
 	bool is_file; /* IOAS_CHANGE_PROCESS takes files only */
+};
+
+/*
+ * Who answers for pinned pages (RLIMIT_MEMLOCK). Supplied from above; called with
+ * pages.lock held. Pages are of PORT_PAGE_SIZE. Dma-bufs are not counted.
+ */
+struct pin_account;
+struct pin_account_ops {
+	/* -ENOMEM: more than it may have; then nothing is counted. */
+	int (*charge)(struct pin_account *a, uint64_t pages);
+	void (*uncharge)(struct pin_account *a, uint64_t pages);
+	/* Is charging the one as good as charging the other? */
+	bool (*same)(const struct pin_account *a, const struct pin_account *b);
+	void (*get)(struct pin_account *a);
+	void (*put)(struct pin_account *a);
+};
+
+struct pin_account {
+	const struct pin_account_ops *ops;
 };
 
 enum pages_kind {
@@ -76,6 +96,18 @@ int pages_create_dmabuf(struct dmabuf *buf, uint64_t start, uint64_t length,
 void pages_get(struct pages *p);
 /* Takes NULL. No area refers to it any more when the last reference goes. */
 void pages_put(struct pages *p);
+
+/* Count what will be pinned in @account, which it takes over; right after creation. */
+void pages_set_account(struct pages *p, struct pin_account *account);
+struct pin_account *pages_account(struct pages *p);
+/*
+ * Move what is pinned to another account, in two steps, so that many pages can move all
+ * or none: first each is charged to @next too (-ENOMEM), once however often it is asked
+ * for; then each is settled with @keep true (what the former account had goes), or
+ * false (what @next was charged goes). A pages that was not charged settles at once.
+ */
+int pages_charge_next(struct pages *p, struct pin_account *next);
+void pages_settle(struct pages *p, bool keep);
 
 enum pages_kind pages_kind(const struct pages *p);
 uint64_t pages_length(const struct pages *p);

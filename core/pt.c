@@ -24,7 +24,7 @@
  * see the link there. It is the address of a page, so its low 12 bits are zero, and that
  * is "not present" in every format.
  */
-#include "core/pt_walk.h"
+#include "core/pt_inline.h"
 
 struct side {
 	void *memory;      /* what port_alloc() gave, for both */
@@ -185,27 +185,46 @@ static bool page_fits(const struct map_cursor *c, unsigned level, unsigned *orde
 	return true;
 }
 
-static int map_pages(struct map_cursor *c, pt_entry *table, unsigned level,
-		     unsigned order, unsigned *added)
+/* One page, joined of 2^@order entries: the next may be larger. */
+static int map_joined(struct map_cursor *c, pt_entry *entries, unsigned level,
+		      unsigned order, unsigned *added)
 {
 	const struct pt_format *f = c->format;
 	uint64_t bytes = (uint64_t)1 << pt_level_shift(f, level);
-	unsigned i = pt_level_index(f, level, c->iova);
-	/* Joined pages one at a time: a larger one may fit after it. */
-	unsigned end = f->join ? i + (1u << order) : 1u << f->index_bits;
 
-	do {
+	for (unsigned i = 0; i < 1u << order; i++) {
 		uint64_t entry = f->make_page(c->spa, level, c->prot);
 
-		if (f->present(entry_load(&table[i])))
+		if (f->present(entry_load(&entries[i])))
 			return -EEXIST;
-		entry_store(&table[i], order ? f->join(entry, order) : entry);
+		entry_store(&entries[i], order ? f->join(entry, order) : entry);
 		++*added;
 		c->iova += bytes;
 		c->spa += bytes;
 		c->left -= bytes;
-	} while (++i < end && c->left >= bytes);
+	}
 	return 0;
+}
+
+static int map_pages(struct map_cursor *c, pt_entry *table, unsigned level,
+		     unsigned order, unsigned *added)
+{
+	const struct pt_format *f = c->format;
+	unsigned shift = pt_level_shift(f, level);
+	unsigned i = pt_level_index(f, level, c->iova);
+	unsigned n = min_u64((1u << f->index_bits) - i, c->left >> shift);
+	unsigned made;
+	uint64_t bytes;
+
+	if (f->join)
+		return map_joined(c, &table[i], level, order, added);
+	made = f->fill(&table[i], n, c->spa, level, c->prot);
+	bytes = (uint64_t)made << shift;
+	*added += made;
+	c->iova += bytes;
+	c->spa += bytes;
+	c->left -= bytes;
+	return made == n ? 0 : -EEXIST;
 }
 
 /* Map as much as lies below @table; @added: how many entries of it are new. */

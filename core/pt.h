@@ -69,11 +69,18 @@ struct pt_format {
 	/* The bit that a write by a device sets in a page's entry. 0: there is none. */
 	uint64_t dirty;
 	/*
-	 * pt_walk() for this format: pt_walk_format() of core/pt_walk.h with the
-	 * functions above inlined, since every access of every device that misses its
-	 * IOTLB goes through it.
+	 * The inner loops for this format: those of core/pt_inline.h with the functions
+	 * above inlined.
+	 *
+	 * pt_walk(): every access of every device that misses its IOTLB goes through it.
 	 */
 	bool (*walk)(const pt_entry *root, uint64_t iova, struct pt_translation *out);
+	/*
+	 * Make @n pages from @spa on, up to the first entry that is present; how many?
+	 * NULL where pages are joined.
+	 */
+	unsigned (*fill)(pt_entry *entries, unsigned n, uint64_t spa, unsigned level,
+			 unsigned prot);
 };
 
 /* Intel VT-d second stage, 4 levels, 48 bits; 4 KiB, 2 MiB, 1 GiB. VT-d spec 9.8. */

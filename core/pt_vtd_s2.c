@@ -13,7 +13,7 @@
  * RAM leaves the type to the default (EMT 0, IPAT 0). Device memory is UC, whatever
  * else is said: EMT 0 with IPAT set.
  */
-#include "core/pt_walk.h"
+#include "core/pt_inline.h"
 
 #define VTD_R       ((uint64_t)1 << 0)
 #define VTD_W       ((uint64_t)1 << 1)
@@ -67,6 +67,12 @@ static bool vtd_walk(const pt_entry *root, uint64_t iova, struct pt_translation 
 	return pt_walk_format(&pt_vtd_s2, root, iova, out);
 }
 
+static unsigned vtd_fill(pt_entry *entries, unsigned n, uint64_t spa, unsigned level,
+			 unsigned prot)
+{
+	return pt_fill_format(&pt_vtd_s2, entries, n, spa, level, prot);
+}
+
 const struct pt_format pt_vtd_s2 = {
 	.name = "vtd-s2",
 	.levels = 4,
@@ -82,4 +88,5 @@ const struct pt_format pt_vtd_s2 = {
 	.prot = vtd_prot,
 	.dirty = VTD_D,
 	.walk = vtd_walk,
+	.fill = vtd_fill,
 };

@@ -493,6 +493,34 @@ int range_map_insert(struct range_map *m, uint64_t start, uint64_t last, void *v
 	return 0;
 }
 
+int range_map_split(struct range_map *m, uint64_t at, void *left, void *right)
+{
+	struct range_node *fresh[MAX_HEIGHT];
+	struct path path;
+	unsigned splits, slot;
+	struct leaf *l;
+	struct range r;
+	int rc;
+
+	if (!m->root || !left || !right)
+		return -EINVAL;
+	l = find_path(m, at, &path);
+	slot = path.step[0].slot;
+	if (slot == 0 || l->last[slot - 1] <= at)
+		return -EINVAL;
+	splits = count_splits(m, &path);
+	rc = alloc_splits(m, splits, fresh);
+	if (rc)
+		return rc;
+	/* Where @at belongs at + 1 belongs, too: nothing starts in between. */
+	r = (struct range){at + 1, l->last[slot - 1], right};
+	l->last[slot - 1] = at;
+	l->value[slot - 1] = left;
+	insert_at(m, &path, &r, fresh, splits);
+	m->count++;
+	return 0;
+}
+
 /* ---- remove ---------------------------------------------------------------------- */
 
 /* Move entries between two neighbours so that @left has @want of them. */

@@ -35,6 +35,12 @@ int range_map_insert(struct range_map *m, uint64_t start, uint64_t last, void *v
  */
 void *range_map_remove(struct range_map *m, uint64_t start);
 
+/*
+ * Cut the range that holds @at in two: [start, at] becomes @left's, [at + 1, last]
+ * @right's. -EINVAL: no range goes on beyond @at; -ENOMEM. Unchanged on failure.
+ */
+int range_map_split(struct range_map *m, uint64_t at, void *left, void *right);
+
 /* The lowest range that has a point in [start, last]. */
 bool range_map_first(const struct range_map *m, uint64_t start, uint64_t last,
 		     struct range *out);

@@ -22,6 +22,8 @@
 const struct call_entry call_table[] = {
 	{SYS_ioctl, CALL_IOCTL_TYPE, 1, serve_ioctl},
 	{SYS_mmap, CALL_MARKED_OFFSET, 5, serve_mmap},
+	{SYS_read, CALL_QUEUE_FD, 0, serve_read},
+	{SYS_write, CALL_QUEUE_FD, 0, serve_write},
 	{SYS_pread64, CALL_MARKED_OFFSET, 3, serve_pread},
 	{SYS_pwrite64, CALL_MARKED_OFFSET, 3, serve_pwrite},
 	{SYS_preadv, CALL_MARKED_OFFSET, 3, serve_preadv},
@@ -102,10 +104,36 @@ static size_t copy_some(struct call *c, void *ours, uint64_t va, size_t n,
 	return done < 0 ? 0 : (size_t)done;
 }
 
+/* Read [va, va + n) and what follows in its page; false: it does not fit. */
+static bool read_ahead(struct call *c, uint64_t va, size_t n)
+{
+	size_t want = PORT_PAGE_SIZE - (va & (PORT_PAGE_SIZE - 1));
+
+	want = want < CALL_AHEAD ? want : CALL_AHEAD;
+	if (n > want)
+		return false;
+	c->ahead_bytes = 0;
+	if (copy_some(c, c->ahead, va, want, FROM_CLIENT) != want || !call_alive(c))
+		return false;
+	c->ahead_va = va;
+	c->ahead_bytes = want;
+	return true;
+}
+
+static bool was_read(const struct call *c, uint64_t va, size_t n)
+{
+	return va >= c->ahead_va && va - c->ahead_va <= c->ahead_bytes &&
+	       n <= c->ahead_bytes - (va - c->ahead_va);
+}
+
 int call_copy_in(struct call *c, void *dst, uint64_t va, size_t n)
 {
 	if (!n)
 		return 0;
+	if (was_read(c, va, n) || read_ahead(c, va, n)) {
+		memcpy(dst, c->ahead + (va - c->ahead_va), n);
+		return 0;
+	}
 	if (copy_some(c, dst, va, n, FROM_CLIENT) != n || !call_alive(c))
 		return -EFAULT;
 	return 0;
@@ -115,6 +143,7 @@ int call_copy_out(struct call *c, uint64_t va, const void *src, size_t n)
 {
 	if (!n)
 		return 0;
+	c->ahead_bytes = 0;
 	if (!call_alive(c) || copy_some(c, (void *)(uintptr_t)src, va, n, TO_CLIENT) != n)
 		return -EFAULT;
 	return 0;
@@ -217,6 +246,41 @@ long call_install(struct call *c, int fd, bool cloexec)
 	return n < 0 ? err : n;
 }
 
+/* Another thread of the client may take the number just now, but numbers are given out
+ * from the lowest. */
+static int free_queue_fd(const struct call *c)
+{
+	char path[48];
+
+	for (int fd = QUEUE_FD_FIRST; fd < QUEUE_FD_FIRST + QUEUE_FDS; fd++) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)c->tid, fd);
+		if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) &&
+		    errno == ENOENT)
+			return fd;
+	}
+	return -EMFILE;
+}
+
+long call_install_queue(struct call *c, int fd, bool cloexec)
+{
+	struct seccomp_notif_addfd add = {
+		.id = c->id,
+		.flags = SECCOMP_ADDFD_FLAG_SETFD,
+		.srcfd = (__u32)fd,
+		.newfd_flags = cloexec ? O_CLOEXEC : 0,
+	};
+	int n = free_queue_fd(c);
+
+	if (n < 0)
+		return call_install(c, fd, cloexec);
+	add.newfd = (__u32)n;
+	n = ioctl(c->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+	if (n < 0)
+		return call_install(c, fd, cloexec); /* beyond the client's limit */
+	close(fd);
+	return n;
+}
+
 /* ---- the client's face to the rest -------------------------------------------- */
 
 static struct call *call_of(struct client *client)
@@ -249,6 +313,9 @@ static int client_op_install(struct client *client, struct vfile *f, int open_fl
 
 	if (fd < 0)
 		return fd;
+	if (f->ops->read)
+		return (int)call_install_queue(call_of(client), fd,
+					       open_flags & O_CLOEXEC);
 	return (int)call_install(call_of(client), fd, open_flags & O_CLOEXEC);
 }
 
@@ -277,6 +344,8 @@ static bool client_op_privileged(struct client *client)
 	char path[32], line[128];
 	FILE *f;
 
+	if (client->machine->privileged)
+		return true;
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)call_of(client)->tid);
 	f = fopen(path, "re");
 	if (!f)
@@ -300,21 +369,19 @@ static const struct client_ops call_client_ops = {
 void call_init(struct call *c, struct host *host, int listener,
 	       const struct seccomp_notif *req)
 {
-	*c = (struct call){
-		.client =
-			{
-				.ops = &call_client_ops,
-				.machine = host->machine,
-				.trace = host->machine->trace,
-				.pid = (int)req->pid,
-			},
-		.host = host,
-		.listener = listener,
-		.id = req->id,
-		.tid = (pid_t)req->pid,
-		.nr = req->data.nr,
-		.args = req->data.args,
-	};
+	c->client.ops = &call_client_ops;
+	c->client.machine = host->machine;
+	c->client.trace = host->machine->trace;
+	c->client.pid = (int)req->pid;
+	c->host = host;
+	c->listener = listener;
+	c->id = req->id;
+	c->tid = (pid_t)req->pid;
+	c->nr = req->data.nr;
+	c->args = req->data.args;
+	c->process = NULL;
+	c->ahead_va = 0;
+	c->ahead_bytes = 0;
 }
 
 void call_finish(struct call *c)

@@ -29,6 +29,9 @@ struct vfile;
 /* What a server may answer besides a result or -errno. */
 #define CALL_PROCEED LONG_MIN /* not ours: the kernel carries the call out */
 
+/* Most structs, with the array that follows some. */
+#define CALL_AHEAD 256
+
 struct call {
 	struct client client;
 	struct host *host;
@@ -38,6 +41,13 @@ struct call {
 	int nr;
 	const __u64 *args;
 	struct process *process; /* once call_process() has found it */
+	/*
+	 * What was read last, and as much of its page after it: a struct's size, the
+	 * struct, and what follows come of one reading. Empty after a write.
+	 */
+	uint64_t ahead_va;
+	size_t ahead_bytes;
+	unsigned char ahead[CALL_AHEAD];
 };
 
 void call_init(struct call *c, struct host *host, int listener,
@@ -70,11 +80,23 @@ struct vfile *call_get_vfile(struct call *c, int fd, int *ours);
  */
 long call_install(struct call *c, int fd, bool cloexec);
 
+/*
+ * The numbers that queues' descriptors get, so that read(2) and write(2) on them can be
+ * caught and all others stay native: a multiple of how many there are, and below the
+ * usual limit of 1024. A queue that gets no such number, or is read by a duplicate with
+ * another, is read natively (iommufd/eventq.h).
+ */
+#define QUEUE_FD_FIRST 960
+#define QUEUE_FDS      64
+/* call_install() with one of those numbers, if the client has one free. */
+long call_install_queue(struct call *c, int fd, bool cloexec);
+
 /* One table for all system calls that are notified. */
 enum call_when {
 	CALL_ALWAYS,
 	CALL_IOCTL_TYPE,    /* of the types and numbers that filter.c names */
 	CALL_MARKED_OFFSET, /* argument @arg is an offset of a region */
+	CALL_QUEUE_FD,      /* argument @arg is a number that queues get */
 };
 
 struct call_entry {
@@ -90,6 +112,8 @@ extern const size_t call_table_entries;
 /* The servers. calls_file.c */
 long serve_ioctl(struct call *c);
 long serve_mmap(struct call *c);
+long serve_read(struct call *c);
+long serve_write(struct call *c);
 long serve_pread(struct call *c);
 long serve_pwrite(struct call *c);
 long serve_preadv(struct call *c);

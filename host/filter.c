@@ -50,6 +50,15 @@ static int add_marked(scmp_filter_ctx ctx, const struct call_entry *e)
 					 VFILE_MARK | VFILE_MARK << 1, VFILE_MARK));
 }
 
+static int add_queue_fds(scmp_filter_ctx ctx, const struct call_entry *e)
+{
+	const uint64_t mask = UINT32_MAX & ~((uint64_t)QUEUE_FDS - 1);
+
+	return seccomp_rule_add(
+		ctx, SCMP_ACT_NOTIFY, e->nr, 1,
+		SCMP_CMP(e->arg, SCMP_CMP_MASKED_EQ, mask, QUEUE_FD_FIRST));
+}
+
 static int add_entry(scmp_filter_ctx ctx, const struct call_entry *e)
 {
 	switch (e->when) {
@@ -57,6 +66,8 @@ static int add_entry(scmp_filter_ctx ctx, const struct call_entry *e)
 		return add_ioctls(ctx, e);
 	case CALL_MARKED_OFFSET:
 		return add_marked(ctx, e);
+	case CALL_QUEUE_FD:
+		return add_queue_fds(ctx, e);
 	case CALL_ALWAYS:
 		break;
 	}
@@ -99,6 +110,10 @@ int filter_create(struct sock_fprog *prog)
 	err = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW);
 	for (size_t i = 0; !err && i < call_table_entries; i++)
 		err = add_entry(ctx, &call_table[i]);
+	/* Looked for first. */
+	for (size_t i = 0; !err && i < call_table_entries; i++)
+		if (call_table[i].when != CALL_ALWAYS)
+			err = seccomp_syscall_priority(ctx, call_table[i].nr, 255);
 	if (!err)
 		err = export_program(ctx, prog);
 	seccomp_release(ctx);

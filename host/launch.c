@@ -3,9 +3,9 @@
  * See launch.h.
  *
  * Between fork and exec the child makes system calls only: the parent has threads. It
- * reports over a socket that closes on exec, one struct report a step; the first brings
- * the listener along. Messages are sent before the filter can stop any call that they
- * need, and the exec is itself a notified call.
+ * reports over a socket that closes on exec: first the listener, or why there is none,
+ * then, if it fails, why the exec did. Messages are sent before the filter can stop any
+ * call that they need, and the exec is itself a notified call.
  */
 #include "host/launch.h"
 
@@ -26,16 +26,6 @@
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
 #endif
-
-enum step {
-	STEP_FILTERED, /* the listener comes with it, unless err is set */
-	STEP_EXEC,     /* only sent when it failed */
-};
-
-struct report {
-	int step;
-	int err;
-};
 
 /* ---- what we were started with -------------------------------------------------- */
 
@@ -106,14 +96,13 @@ void inheritance_release(struct inheritance *in)
 
 /* ---- the child ------------------------------------------------------------------ */
 
-static void send_report(int sock, int step, int err, int fd)
+void launch_send_fd(int sock, int number, int fd)
 {
 	union {
 		char buf[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control = {0};
-	struct report r = {step, err};
-	struct iovec iov = {&r, sizeof(r)};
+	struct iovec iov = {&number, sizeof(number)};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
 	if (fd >= 0) {
@@ -130,21 +119,27 @@ static void send_report(int sock, int step, int err, int fd)
 	sendmsg(sock, &msg, MSG_NOSIGNAL);
 }
 
-static int install_filter(const struct sock_fprog *filter)
+/* Without new privileges only where the kernel insists. */
+static int load_filter(unsigned long flags, const struct sock_fprog *filter)
 {
-	unsigned long flags =
-		SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
 	int fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, filter);
 
 	if (fd < 0 && errno == EACCES && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, filter);
-	if (fd >= 0 || errno != EINVAL)
-		return fd;
+	return fd;
+}
+
+int launch_install_filter(const struct sock_fprog *filter, bool *killable)
+{
+	/* It is no sandbox: the client's speculation need not be tamed for it. */
+	unsigned long flags =
+		SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+	int fd = load_filter(flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, filter);
+
 	/* Linux before 5.19: a signal may then interrupt a call that we are serving. */
-	flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
-	fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, filter);
-	if (fd < 0 && errno == EACCES && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, filter);
+	*killable = fd >= 0;
+	if (fd < 0 && errno == EINVAL)
+		fd = load_filter(flags, filter);
 	return fd;
 }
 
@@ -153,32 +148,30 @@ static _Noreturn void child_main(int sock, char *const argv[],
 				 const struct inheritance *in)
 {
 	int listener, err;
+	bool killable;
 
 	setrlimit(RLIMIT_NOFILE, &in->nofile);
-	listener = install_filter(filter);
-	if (listener < 0) {
-		send_report(sock, STEP_FILTERED, errno, -1);
+	listener = launch_install_filter(filter, &killable);
+	launch_send_fd(sock, listener < 0 ? errno : 0, listener);
+	if (listener < 0)
 		_exit(EXIT_OURS);
-	}
-	send_report(sock, STEP_FILTERED, 0, listener);
 	close(listener);
 	sigprocmask(SIG_SETMASK, &in->mask, NULL);
 	execvp(argv[0], argv);
 	err = errno;
-	send_report(sock, STEP_EXEC, err, -1);
+	launch_send_fd(sock, err, -1);
 	_exit(err == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXEC);
 }
 
 /* ---- the parent ----------------------------------------------------------------- */
 
-/* 0: a report; -EPIPE: the other end is gone. */
-static int receive_report(int sock, struct report *r, int *fd)
+int launch_receive_fd(int sock, int *number, int *fd)
 {
 	union {
 		char buf[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control;
-	struct iovec iov = {r, sizeof(*r)};
+	struct iovec iov = {number, sizeof(*number)};
 	struct msghdr msg = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
@@ -192,7 +185,7 @@ static int receive_report(int sock, struct report *r, int *fd)
 	do
 		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
-	if (n != sizeof(*r))
+	if (n != sizeof(*number))
 		return -EPIPE;
 	h = CMSG_FIRSTHDR(&msg);
 	if (h && h->cmsg_type == SCM_RIGHTS)
@@ -203,8 +196,7 @@ static int receive_report(int sock, struct report *r, int *fd)
 int launch(char *const argv[], const struct sock_fprog *filter,
 	   const struct inheritance *in, struct launched *out, const char **what)
 {
-	struct report r;
-	int sock[2], err;
+	int sock[2], report, err;
 
 	*what = "start the program";
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sock))
@@ -220,10 +212,10 @@ int launch(char *const argv[], const struct sock_fprog *filter,
 		child_main(sock[1], argv, filter, in);
 	close(sock[1]);
 	out->report = sock[0];
-	err = receive_report(sock[0], &r, &out->listener);
-	if (!err && r.err) {
+	err = launch_receive_fd(sock[0], &report, &out->listener);
+	if (!err && report) {
 		*what = "install a seccomp filter with a listener (see uiommufd doctor)";
-		err = -r.err;
+		err = -report;
 	}
 	if (!err && out->listener < 0)
 		err = -EMFILE;
@@ -236,10 +228,10 @@ int launch(char *const argv[], const struct sock_fprog *filter,
 
 int launch_result(struct launched *l)
 {
-	struct report r;
 	int fd, err;
 
-	err = receive_report(l->report, &r, &fd) ? 0 : r.err;
+	if (launch_receive_fd(l->report, &err, &fd))
+		err = 0;
 	close(l->report);
 	l->report = -1;
 	return err;

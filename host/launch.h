@@ -12,6 +12,7 @@
 
 #include <linux/filter.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
@@ -42,5 +43,17 @@ int launch(char *const argv[], const struct sock_fprog *filter,
 
 /* Why the exec failed, positive errno; 0: it has succeeded. Waits for either. */
 int launch_result(struct launched *l);
+
+/* ---- pieces, for the doctor as well ------------------------------------------------ */
+
+/*
+ * In the child: the listener, or -1 with errno. *@killable: a call that we have received
+ * is interrupted by fatal signals only. Makes system calls only.
+ */
+int launch_install_filter(const struct sock_fprog *filter, bool *killable);
+/* A number and, unless negative, a descriptor over a socket. System calls only. */
+void launch_send_fd(int sock, int number, int fd);
+/* -EPIPE: the other end is gone. *@fd: -1 if none came along. */
+int launch_receive_fd(int sock, int *number, int *fd);
 
 #endif

@@ -31,6 +31,7 @@ static const char run_usage[] =
 	"  -l, --log[=FILE]       write each call that is served to FILE or standard "
 	"error\n"
 	"  -x, --extension=NAME   switch on something that Linux has not got\n"
+	"      --selftest         offer the mock IOMMU of the kernel's selftests\n"
 	"  -h, --help             show this\n"
 	"\n"
 	"Exit status: that of PROGRAM; 125 if uiommufd itself fails, 126 if PROGRAM "
@@ -79,6 +80,7 @@ static int parse_run(int argc, char **argv, struct run_options *o)
 		{"machine", required_argument, NULL, 'm'},
 		{"log", optional_argument, NULL, 'l'},
 		{"extension", required_argument, NULL, 'x'},
+		{"selftest", no_argument, NULL, 's'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
@@ -100,6 +102,9 @@ static int parse_run(int argc, char **argv, struct run_options *o)
 			break;
 		case 'x':
 			err = append(&o->extensions, &nr_extensions, optarg);
+			break;
+		case 's':
+			o->selftest = true;
 			break;
 		default:
 			return opt;

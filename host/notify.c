@@ -2,12 +2,17 @@
 /*
  * See notify.h.
  *
- * A thread waiting in SECCOMP_IOCTL_NOTIF_RECV cannot be told to stop except by a
- * signal (Linux before 6.11 does not even wake it when the last client has gone), so
- * notify_destroy() sends one to each until all have ended: a signal that comes between
- * the look at `stop` and the ioctl is lost, hence again and again.
+ * A thread receives (it waits in SECCOMP_IOCTL_NOTIF_RECV), serves, or is spare (it waits
+ * on `wanted`). `receiving` counts the first; `spare` and `wake`, how many spare ones are
+ * to begin, are under `lock`.
  *
- * `lock` guards the list of threads; the counters are atomics.
+ * The monitor sleeps on `work` while there are no calls; whoever receives one when it is
+ * asleep wakes it.
+ *
+ * A thread waiting for a call cannot be told to stop except by a signal (Linux before
+ * 6.11 does not even wake it when the last client has gone), so notify_destroy() sends
+ * one to each until all have ended: a signal that comes between the look at `stop` and
+ * the ioctl is lost, hence again and again.
  */
 #include "host/notify.h"
 
@@ -16,6 +21,7 @@
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -42,16 +48,28 @@
 #define STACK_BYTES ((size_t)256 * 1024)
 #define MAX_NR      512
 
+/* So many ticks without a call, and the monitor goes to sleep. */
+#define IDLE_TICKS 40
+
 struct notify {
 	struct host *host;
 	int listener;
 	struct seccomp_notif_sizes sizes;
 	atomic_bool stop;
-	atomic_int idle; /* threads waiting for a call */
-	atomic_int alive;
+	atomic_int receiving;
+	atomic_int alive; /* threads, the monitor not counted */
+	atomic_uint calls;
+
 	pthread_mutex_t lock;
+	pthread_cond_t wanted;
+	int spare, wake;
 	pthread_t threads[NOTIFY_MAX_THREADS];
 	int nr_threads;
+
+	pthread_t monitor;
+	atomic_bool monitor_asleep;
+	sem_t work;
+
 	/* By system call number, 1 + the index in call_table. */
 	unsigned char serve[MAX_NR];
 };
@@ -99,24 +117,42 @@ static bool hung_up(const struct notify *n)
 	return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR | POLLNVAL));
 }
 
-static void add_thread(struct notify *n);
+/* ---- threads -------------------------------------------------------------------- */
 
-static void receive(struct notify *n, struct seccomp_notif *req,
+/* Wait until wanted; false: the end. */
+static bool stand_by(struct notify *n)
+{
+	bool wanted;
+
+	pthread_mutex_lock(&n->lock);
+	n->spare++;
+	while (!n->wake && !n->stop)
+		pthread_cond_wait(&n->wanted, &n->lock);
+	n->spare--;
+	wanted = n->wake;
+	if (wanted)
+		n->wake--;
+	pthread_mutex_unlock(&n->lock);
+	return wanted && !n->stop;
+}
+
+/* Next call, served. False: stop receiving. */
+static bool receive(struct notify *n, struct seccomp_notif *req,
 		    struct seccomp_notif_resp *resp)
 {
-	while (!n->stop) {
-		memset(req, 0, n->sizes.seccomp_notif);
-		if (ioctl(n->listener, SECCOMP_IOCTL_NOTIF_RECV, req)) {
-			/* ENOENT: the caller was killed first, or there are none left. */
-			if (errno == EINTR || (errno == ENOENT && !hung_up(n)))
-				continue;
-			return;
-		}
-		if (atomic_fetch_sub(&n->idle, 1) == 1)
-			add_thread(n);
-		serve(n, req, resp);
-		atomic_fetch_add(&n->idle, 1);
+	memset(req, 0, n->sizes.seccomp_notif);
+	atomic_fetch_add(&n->receiving, 1);
+	if (ioctl(n->listener, SECCOMP_IOCTL_NOTIF_RECV, req)) {
+		atomic_fetch_sub(&n->receiving, 1);
+		/* ENOENT: the caller was killed first, or there are none left. */
+		return errno == EINTR || (errno == ENOENT && !hung_up(n));
 	}
+	atomic_fetch_sub(&n->receiving, 1);
+	atomic_fetch_add(&n->calls, 1);
+	if (n->monitor_asleep && atomic_exchange(&n->monitor_asleep, false))
+		sem_post(&n->work);
+	serve(n, req, resp);
+	return true;
 }
 
 static void *thread_main(void *arg)
@@ -124,30 +160,33 @@ static void *thread_main(void *arg)
 	struct notify *n = arg;
 	struct seccomp_notif *req = calloc(1, n->sizes.seccomp_notif);
 	struct seccomp_notif_resp *resp = calloc(1, n->sizes.seccomp_notif_resp);
+	bool go_on = req && resp;
 
-	if (req && resp)
-		receive(n, req, resp);
+	while (go_on && !n->stop) {
+		go_on = receive(n, req, resp);
+		if (go_on && n->receiving && !n->stop)
+			go_on = stand_by(n);
+	}
 	free(req);
 	free(resp);
-	atomic_fetch_sub(&n->idle, 1);
 	atomic_fetch_sub(&n->alive, 1);
 	return NULL;
 }
 
-/* Lock held. */
+/* Lock held. Without a new one, calls wait for the others: slow, but no harm. */
 static int start_thread(struct notify *n)
 {
 	pthread_attr_t attr;
 	int err;
 
+	if (n->nr_threads == NOTIFY_MAX_THREADS)
+		return -EAGAIN;
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	atomic_fetch_add(&n->idle, 1);
 	atomic_fetch_add(&n->alive, 1);
 	err = pthread_create(&n->threads[n->nr_threads], &attr, thread_main, n);
 	pthread_attr_destroy(&attr);
 	if (err) {
-		atomic_fetch_sub(&n->idle, 1);
 		atomic_fetch_sub(&n->alive, 1);
 		return -err;
 	}
@@ -155,17 +194,111 @@ static int start_thread(struct notify *n)
 	return 0;
 }
 
-/* The last idle thread goes to work. Without a new one, calls wait for it: no harm. */
-static void add_thread(struct notify *n)
+/* A call waits that nobody receives. */
+static void add_receiver(struct notify *n)
 {
 	pthread_mutex_lock(&n->lock);
-	if (!n->stop && n->nr_threads < NOTIFY_MAX_THREADS)
+	if (n->spare > n->wake) {
+		n->wake++;
+		pthread_cond_signal(&n->wanted);
+	} else if (!n->stop) {
 		start_thread(n);
+	}
 	pthread_mutex_unlock(&n->lock);
+}
+
+static bool call_waits(const struct notify *n)
+{
+	struct pollfd p = {.fd = n->listener, .events = POLLIN};
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
+}
+
+static void *monitor_main(void *arg)
+{
+	struct notify *n = arg;
+	unsigned seen = 0, idle = 0;
+
+	while (!n->stop) {
+		unsigned calls = n->calls;
+
+		if (n->receiving)
+			idle = calls == seen ? idle + 1 : 0;
+		else if (call_waits(n))
+			add_receiver(n);
+		seen = calls;
+		if (idle < IDLE_TICKS) {
+			usleep(NOTIFY_TICK_US);
+			continue;
+		}
+		/* A call that comes between the two looks is not missed. */
+		n->monitor_asleep = true;
+		if (n->calls == seen && !n->stop)
+			while (sem_wait(&n->work) && errno == EINTR)
+				;
+		else if (!atomic_exchange(&n->monitor_asleep, false))
+			while (sem_wait(&n->work) && errno == EINTR)
+				;
+		idle = 0;
+	}
+	return NULL;
 }
 
 static void woken(int sig)
 {
+}
+
+static void stop_threads(struct notify *n)
+{
+	/* Under the lock, so that no thread is added behind our back. */
+	pthread_mutex_lock(&n->lock);
+	n->stop = true;
+	pthread_cond_broadcast(&n->wanted);
+	pthread_mutex_unlock(&n->lock);
+	while (n->alive) {
+		for (int i = 0; i < n->nr_threads; i++)
+			pthread_kill(n->threads[i], WAKE_SIGNAL);
+		if (n->alive)
+			usleep(200);
+	}
+	for (int i = 0; i < n->nr_threads; i++)
+		pthread_join(n->threads[i], NULL);
+}
+
+static void release(struct notify *n)
+{
+	close(n->listener);
+	sem_destroy(&n->work);
+	pthread_cond_destroy(&n->wanted);
+	pthread_mutex_destroy(&n->lock);
+	free(n);
+}
+
+static int find_sizes(struct notify *n)
+{
+	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &n->sizes))
+		return -errno;
+	/* What newer kernels add must not shrink what we use. */
+	if (n->sizes.seccomp_notif < sizeof(struct seccomp_notif))
+		n->sizes.seccomp_notif = sizeof(struct seccomp_notif);
+	if (n->sizes.seccomp_notif_resp < sizeof(struct seccomp_notif_resp))
+		n->sizes.seccomp_notif_resp = sizeof(struct seccomp_notif_resp);
+	return 0;
+}
+
+static int start(struct notify *n)
+{
+	int err;
+
+	pthread_mutex_lock(&n->lock);
+	err = start_thread(n);
+	pthread_mutex_unlock(&n->lock);
+	if (err)
+		return err;
+	err = -pthread_create(&n->monitor, NULL, monitor_main, n);
+	if (err)
+		stop_threads(n);
+	return err;
 }
 
 int notify_create(struct host *host, int listener, struct notify **out)
@@ -174,57 +307,38 @@ int notify_create(struct host *host, int listener, struct notify **out)
 	struct notify *n = calloc(1, sizeof(*n));
 	int err = -ENOMEM;
 
-	if (!n)
-		goto fail;
+	if (!n) {
+		close(listener);
+		return err;
+	}
 	n->host = host;
 	n->listener = listener;
 	pthread_mutex_init(&n->lock, NULL);
+	pthread_cond_init(&n->wanted, NULL);
+	sem_init(&n->work, 0, 0);
 	for (size_t i = 0; i < call_table_entries; i++)
 		n->serve[call_table[i].nr] = (unsigned char)(i + 1);
-	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &n->sizes)) {
-		err = -errno;
-		goto fail;
-	}
-	/* What newer kernels add must not shrink what we use. */
-	if (n->sizes.seccomp_notif < sizeof(struct seccomp_notif))
-		n->sizes.seccomp_notif = sizeof(struct seccomp_notif);
-	if (n->sizes.seccomp_notif_resp < sizeof(struct seccomp_notif_resp))
-		n->sizes.seccomp_notif_resp = sizeof(struct seccomp_notif_resp);
 	/* Halves the round trip where the kernel has it. */
 	ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS,
 	      (unsigned long)SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
 	sigaction(WAKE_SIGNAL, &sa, NULL);
-	pthread_mutex_lock(&n->lock);
-	err = start_thread(n);
-	pthread_mutex_unlock(&n->lock);
-	if (err)
-		goto fail;
+	err = find_sizes(n);
+	if (!err)
+		err = start(n);
+	if (err) {
+		release(n);
+		return err;
+	}
 	*out = n;
 	return 0;
-
-fail:
-	close(listener);
-	free(n);
-	return err;
 }
 
 void notify_destroy(struct notify *n)
 {
 	if (!n)
 		return;
-	/* Under the lock, so that no thread is added behind our back. */
-	pthread_mutex_lock(&n->lock);
-	n->stop = true;
-	pthread_mutex_unlock(&n->lock);
-	while (n->alive) {
-		for (int i = 0; i < n->nr_threads; i++)
-			pthread_kill(n->threads[i], WAKE_SIGNAL);
-		if (n->alive)
-			usleep(1000);
-	}
-	for (int i = 0; i < n->nr_threads; i++)
-		pthread_join(n->threads[i], NULL);
-	close(n->listener);
-	pthread_mutex_destroy(&n->lock);
-	free(n);
+	stop_threads(n);
+	sem_post(&n->work);
+	pthread_join(n->monitor, NULL);
+	release(n);
 }

@@ -2,15 +2,20 @@
 /*
  * The threads that receive notified calls and answer them.
  *
- * All receive from one listener; the kernel hands each call to one of them. A server may
- * wait (for a drain, or for a client that stalls its own memory), so there is always one
- * more thread than calls at work, up to NOTIFY_MAX_THREADS. None is bound to a CPU: a
- * round trip is fastest when the receiver runs where the client just stopped.
+ * As a rule one thread receives and serves. A round trip is fastest when it always is
+ * the same, running on the CPU where the client has just stopped: with several waiting,
+ * the kernel wakes them in turn, on CPUs that have gone to sleep, at several times the
+ * cost. So no thread is bound to a CPU, and more join only when they are needed: a
+ * monitor looks every NOTIFY_TICK_US, while there are calls, whether one waits that
+ * nobody receives. A server that has to wait (for a drain, for a client that stalls its
+ * own memory) thus holds up others for that long at most, up to NOTIFY_MAX_THREADS of
+ * them. A thread that finds another receiving when it is done steps back.
  */
 #ifndef HOST_NOTIFY_H
 #define HOST_NOTIFY_H
 
 #define NOTIFY_MAX_THREADS 512
+#define NOTIFY_TICK_US     500
 
 struct host;
 struct notify;

@@ -15,6 +15,7 @@
 
 #include "core/port.h"
 #include "host/view.h"
+#include "machine/describe.h"
 #include "machine/machine.h"
 #include "vfio/pci_device.h"
 
@@ -37,7 +38,7 @@ struct device_view {
 	struct pci_device *dev;
 	const struct pci_placement *at;
 	const struct uiommufd_device_desc *desc;
-	char bdf[24];
+	char bdf[16];
 	char dir[64]; /* from /sys: "devices/pci0000:01/0000:01:00.0" */
 };
 
@@ -269,8 +270,7 @@ static int add_device(struct view *v, struct pci_device *dev)
 	char path[PATH_BYTES];
 	int err;
 
-	snprintf(d.bdf, sizeof(d.bdf), "%04x:%02x:%02x.%u", at->bdf.domain, at->bdf.bus,
-		 at->bdf.device, at->bdf.function);
+	pci_bdf_format(&at->bdf, d.bdf);
 	snprintf(d.dir, sizeof(d.dir), "devices/pci%04x:%02x/%s", at->bdf.domain,
 		 at->bdf.bus, d.bdf);
 	snprintf(path, sizeof(path), "/sys/%s", d.dir);

@@ -31,6 +31,7 @@ int iommufd_device_bind(struct iommufd_ctx *ctx, const struct iommufd_device_inf
 		return err;
 	dev->ctx = ctx;
 	dev->info = *info;
+	list_init(&dev->partial);
 	err = group_join(ctx, dev);
 	if (err) {
 		object_abort(ctx, &dev->obj);
@@ -51,6 +52,7 @@ void iommufd_device_unbind(struct iommufd_device *dev)
 	bool inside = dev->info.inside_context;
 
 	iommufd_device_detach(dev);
+	vdevice_end(dev);
 	object_unuse_destroy(ctx, &dev->obj);
 	if (!inside)
 		vfile_put(&ctx->file);

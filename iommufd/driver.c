@@ -50,6 +50,14 @@ int iommufd_user_data_in(const struct iommufd_user_data *data, uint32_t type, si
 	return struct_in(data->client, data->uptr, data->len, min, dst, size);
 }
 
+int iommufd_user_data_out(const struct iommufd_user_data *data, uint32_t type, size_t min,
+			  const void *src, size_t size)
+{
+	if (data->type != type || data->len < min || data->len > size)
+		return -EINVAL;
+	return client_copy_out(data->client, data->uptr, src, data->len);
+}
+
 int iommufd_user_array_in(const struct iommufd_user_array *array, uint32_t type,
 			  uint32_t i, size_t min, void *dst, size_t size)
 {

@@ -31,6 +31,13 @@ struct iommufd_user_data {
 int iommufd_user_data_in(const struct iommufd_user_data *data, uint32_t type, size_t min,
 			 void *dst, size_t size);
 
+/*
+ * The way back: the client's struct is not longer than ours and has at least @min bytes,
+ * else -EINVAL; another type -EINVAL; -EFAULT.
+ */
+int iommufd_user_data_out(const struct iommufd_user_data *data, uint32_t type, size_t min,
+			  const void *src, size_t size);
+
 /* The IOMMU's part of a nested hwpt: it embeds this. */
 struct iommufd_nested {
 	const struct iommufd_nested_ops *ops;
@@ -63,6 +70,103 @@ struct iommufd_translation {
 	bool faults;                   /* page requests go to a fault queue */
 };
 
+/* ---- page requests ---------------------------------------------------------------- */
+
+/* What a device asks for that found no translation, as IOMMU_HWPT_PGFAULT has it. */
+struct iommufd_page_request {
+	uint32_t flags; /* IOMMU_PGFAULT_FLAGS_* */
+	uint32_t pasid; /* with PASID_VALID */
+	uint32_t grpid;
+	uint32_t perm; /* IOMMU_PGFAULT_PERM_* */
+	uint64_t addr;
+};
+
+/* The answer to a whole group, that is to its last request. */
+enum iommufd_page_answer {
+	IOMMUFD_ANSWER_SUCCESS = 0,
+	IOMMUFD_ANSWER_INVALID = 1, /* abort the access */
+	IOMMUFD_ANSWER_FAILURE = 2, /* abort; nobody could be asked */
+};
+
+/*
+ * A device's page request. It goes to the fault queue of the hwpt that the device (or its
+ * PASID) is attached to, together with the earlier ones of its group once the last has
+ * come. 0: page_answer() will be called, for a last one, sooner or later, at the latest
+ * when the device leaves the hwpt. -EINVAL: no fault queue there; it has been called with
+ * INVALID. -ENOMEM: not a last one, and forgotten. @dev as iommufd_device_by_id() and the
+ * functions of the IOMMU have it. Call it with none of the locks held that attach() or
+ * page_answer() take.
+ */
+int iommufd_report_page_request(const struct iommufd_device_info *dev,
+				const struct iommufd_page_request *req);
+
+/* ---- virtual IOMMUs --------------------------------------------------------------- */
+
+struct iommufd_viommu;
+struct iommufd_hw_queue;
+
+/*
+ * What an IOMMU does for a vIOMMU. @priv is what viommu() has made. Only `destroy` must
+ * be there; without another, its call answers -EOPNOTSUPP (vdevice_*: nothing to do).
+ */
+struct iommufd_viommu_ops {
+	/* The last call for this @priv. */
+	void (*destroy)(void *priv);
+	/* A nested hwpt on the vIOMMU; as iommufd_iommu.nested. */
+	int (*nested)(void *priv, uint32_t flags, const struct iommufd_user_data *data,
+		      struct iommufd_nested **out);
+	/* HWPT_INVALIDATE on the vIOMMU; as iommufd_nested_ops.invalidate. */
+	int (*invalidate)(void *priv, struct iommufd_user_array *array);
+	/* A device gets an id in the guest, before anybody can see that; and loses it. */
+	int (*vdevice_init)(void *priv, const struct iommufd_device_info *dev,
+			    uint64_t virt_id);
+	void (*vdevice_finish)(void *priv, const struct iommufd_device_info *dev,
+			       uint64_t virt_id);
+	/* Are there queues of this type, which the hardware reads by itself? */
+	bool (*has_hw_queue)(void *priv, uint32_t type);
+	/* @spa: where the queue's memory, contiguous and pinned, begins. @out: yours. */
+	int (*hw_queue_init)(void *priv, struct iommufd_hw_queue *q, uint32_t type,
+			     uint32_t index, uint64_t iova, uint64_t length, uint64_t spa,
+			     void **out);
+	void (*hw_queue_finish)(void *priv, void *queue);
+};
+
+/*
+ * Pages of the vIOMMU's hardware that the client may map, from the iommufd, at *@offset,
+ * exactly @length bytes, a multiple of the page size; at *@host for us. Only from inside
+ * viommu(); they go with the vIOMMU, by themselves. -EINVAL, -ENOMEM ...
+ */
+int iommufd_viommu_mmap(struct iommufd_viommu *v, uint64_t length, void **host,
+			uint64_t *offset);
+
+/*
+ * The devices that have an id in the guest. What is found stays until the unlock. The
+ * lock is a leaf but for what the IOMMU itself takes in it.
+ */
+void iommufd_viommu_lock(struct iommufd_viommu *v);
+void iommufd_viommu_unlock(struct iommufd_viommu *v);
+/* Under the lock; NULL: no device has this id. */
+const struct iommufd_device_info *iommufd_viommu_find(struct iommufd_viommu *v,
+						      uint64_t virt_id);
+/* Takes the lock. -ENOENT: the device has no id in this one. */
+int iommufd_viommu_virt_id(struct iommufd_viommu *v,
+			   const struct iommufd_device_info *dev, uint64_t *virt_id);
+
+/*
+ * Tell the client of an event, by the vIOMMU's queue of this type. @n > 0 bytes in the
+ * type's format. -EOPNOTSUPP: it has no such queue; -ENOMEM: lost, as it is, with 0, when
+ * the queue is full; then the queue says so.
+ */
+int iommufd_viommu_report_event(struct iommufd_viommu *v, uint32_t type, const void *data,
+				size_t n);
+
+/* Keep @on from being destroyed before @q; both of one vIOMMU, or -EINVAL. */
+int iommufd_hw_queue_depend(struct iommufd_hw_queue *q, struct iommufd_hw_queue *on);
+void iommufd_hw_queue_undepend(struct iommufd_hw_queue *q, struct iommufd_hw_queue *on);
+
+/* ---- the IOMMU -------------------------------------------------------------------- */
+
+/* Devices with the same one are behind the same unit. */
 struct iommufd_iommu {
 	const char *name;
 	/*
@@ -82,6 +186,24 @@ struct iommufd_iommu {
 	int (*attach)(const struct iommufd_device_info *dev, uint32_t pasid,
 		      const struct iommufd_translation *to,
 		      const struct iommufd_translation *from);
+	/*
+	 * The client has answered the page requests that end with @last. NULL: devices
+	 * make none, and hwpts with a fault queue cannot be attached (-ENODEV). Called
+	 * with locks of iommufd's held: must not call back into it.
+	 */
+	void (*page_answer)(const struct iommufd_device_info *dev,
+			    const struct iommufd_page_request *last,
+			    enum iommufd_page_answer answer);
+	/* The guest's own table says what its PASIDs mean: page requests of any PASID go
+	 * to the nested hwpt that the device itself is attached to. */
+	bool guest_pasid_table;
+	/* Are there vIOMMUs of this type for the device? NULL: none. */
+	bool (*has_viommu)(const struct iommufd_device_info *dev, uint32_t type);
+	/* Make the IOMMU's part of one over @parent. @data may be NULL. */
+	int (*viommu)(const struct iommufd_device_info *dev, struct iommufd_viommu *v,
+		      uint32_t type, struct domain *parent,
+		      const struct iommufd_user_data *data,
+		      const struct iommufd_viommu_ops **ops, void **priv);
 };
 
 /* ---- objects of others in a context's table ------------------------------------- */

@@ -116,6 +116,8 @@ static int ask_iommu(struct iommufd_device *dev, const struct iommufd_hwpt *to,
 	const struct iommufd_iommu *iommu = iommu_of(dev);
 	struct iommufd_translation t, f;
 
+	if (to && to->fault && !iommu->page_answer)
+		return -ENODEV;
 	if (!iommu->attach)
 		return 0;
 	t = hwpt_translation(to);
@@ -169,6 +171,7 @@ void group_leave(struct iommufd_ctx *ctx, struct iommufd_device *dev)
 
 	port_mutex_lock(&g->lock);
 	PORT_BUG_ON(dev->attached);
+	fault_withdraw(g->hwpt, g, dev, FAULTS_OF_ANY_PASID);
 	list_remove(&dev->on_group);
 	if (g->hwpt)
 		ask_iommu(dev, NULL, g->hwpt);
@@ -286,6 +289,7 @@ static int replace(struct iommufd_ctx *ctx, struct iommufd_group *g,
 		return err;
 	}
 	g->hwpt = hwpt;
+	fault_withdraw(old, g, NULL, IOMMUFD_NO_PASID);
 	if (!same_ioas)
 		unreserve_attached(g, old->ioas->ioas);
 	object_use(ctx, &hwpt->obj, g->nr_attached);
@@ -319,6 +323,7 @@ struct iommufd_hwpt *group_detach(struct iommufd_device *dev)
 	dev->attached = false;
 	if (!--g->nr_attached) {
 		translate_through(g, NULL, hwpt);
+		fault_withdraw(hwpt, g, NULL, IOMMUFD_NO_PASID);
 		g->hwpt = NULL;
 	}
 	ioas_unreserve(hwpt->ioas->ioas, dev);

@@ -9,7 +9,7 @@
  */
 #include <errno.h>
 
-#include "iommufd/private.h"
+#include "iommufd/viommu.h"
 
 void nested_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj)
 {
@@ -17,7 +17,11 @@ void nested_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj)
 
 	if (hwpt->nested)
 		hwpt->nested->ops->destroy(hwpt->nested);
-	object_unuse(ctx, &hwpt->parent->obj, 1);
+	fault_disconnect(ctx, hwpt);
+	if (hwpt->viommu)
+		object_unuse(ctx, &hwpt->viommu->obj, 1);
+	else
+		object_unuse(ctx, &hwpt->parent->obj, 1);
 }
 
 void hwpt_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj)
@@ -32,6 +36,7 @@ void hwpt_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj)
 		ioas_remove_domain(ioas->ioas, hwpt->domain);
 	}
 	domain_destroy(hwpt->domain);
+	fault_disconnect(ctx, hwpt);
 	object_unuse(ctx, &ioas->obj, 1);
 }
 
@@ -127,32 +132,73 @@ static int alloc_paging(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas,
 	return 0;
 }
 
-/* On another hwpt. */
-static int alloc_nested(struct iommufd_ctx *ctx, struct iommufd_hwpt *parent,
-			struct iommufd_device *dev, uint32_t flags,
-			const struct iommufd_user_data *data, struct iommufd_hwpt **out)
+/* Over @parent, which the vIOMMU stands for, if there is one. Without its own part. */
+static int nested_create(struct iommufd_ctx *ctx, struct iommufd_hwpt *parent,
+			 struct iommufd_viommu *v, uint32_t flags,
+			 struct iommufd_hwpt **out)
 {
-	const uint32_t known = IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID;
-	const struct iommufd_iommu *iommu = iommu_of(dev);
 	struct iommufd_hwpt *hwpt;
-	int err;
-
-	if (flags & ~known || !data->len || !iommu->nested)
-		return -EOPNOTSUPP;
-	if (parent->automatic || !parent->nest_parent || parent->iommu != iommu)
-		return -EINVAL;
-	err = object_alloc(ctx, sizeof(*hwpt), OBJECT_HWPT_NESTED, (void **)&hwpt);
+	int err = object_alloc(ctx, sizeof(*hwpt), OBJECT_HWPT_NESTED, (void **)&hwpt);
 	if (err)
 		return err;
 	hwpt->parent = parent;
 	hwpt->ioas = parent->ioas;
 	hwpt->domain = parent->domain;
-	hwpt->iommu = iommu;
+	hwpt->iommu = parent->iommu;
+	hwpt->viommu = v;
 	hwpt->filled = true;
 	hwpt->pasid_compat = flags & IOMMU_HWPT_ALLOC_PASID;
-	object_use(ctx, &parent->obj, 1);
+	object_use(ctx, v ? &v->obj : &parent->obj, 1);
+	*out = hwpt;
+	return 0;
+}
+
+#define NESTED_FLAGS ((uint32_t)IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID)
+
+/* On another hwpt. */
+static int alloc_nested(struct iommufd_ctx *ctx, struct iommufd_hwpt *parent,
+			struct iommufd_device *dev, uint32_t flags,
+			const struct iommufd_user_data *data, struct iommufd_hwpt **out)
+{
+	const struct iommufd_iommu *iommu = iommu_of(dev);
+	struct iommufd_hwpt *hwpt;
+	int err;
+
+	if (flags & ~NESTED_FLAGS || !data->len || !iommu->nested)
+		return -EOPNOTSUPP;
+	if (parent->automatic || !parent->nest_parent || parent->iommu != iommu)
+		return -EINVAL;
+	err = nested_create(ctx, parent, NULL, flags, &hwpt);
+	if (err)
+		return err;
 	err = iommu->nested(&dev->info, flags & ~(uint32_t)IOMMU_HWPT_FAULT_ID_VALID,
 			    data, &hwpt->nested);
+	if (err) {
+		hwpt->nested = NULL;
+		object_abort(ctx, &hwpt->obj);
+		return err;
+	}
+	*out = hwpt;
+	return 0;
+}
+
+/* On a vIOMMU. */
+static int alloc_virtual(struct iommufd_ctx *ctx, struct iommufd_viommu *v,
+			 struct iommufd_device *dev, uint32_t flags,
+			 const struct iommufd_user_data *data, struct iommufd_hwpt **out)
+{
+	struct iommufd_hwpt *hwpt;
+	int err;
+
+	if (v->iommu != iommu_of(dev))
+		return -EINVAL;
+	if (flags & ~NESTED_FLAGS || !data->len || !v->ops->nested)
+		return -EOPNOTSUPP;
+	err = nested_create(ctx, v->hwpt, v, flags, &hwpt);
+	if (err)
+		return err;
+	err = v->ops->nested(v->priv, flags & ~(uint32_t)IOMMU_HWPT_FAULT_ID_VALID, data,
+			     &hwpt->nested);
 	if (err) {
 		hwpt->nested = NULL;
 		object_abort(ctx, &hwpt->obj);
@@ -173,6 +219,9 @@ static int alloc_on(struct iommufd_ctx *ctx, struct iommufd_object *pt,
 	case OBJECT_HWPT:
 		return alloc_nested(ctx, (struct iommufd_hwpt *)pt, dev, flags, data,
 				    out);
+	case OBJECT_VIOMMU:
+		return alloc_virtual(ctx, (struct iommufd_viommu *)pt, dev, flags, data,
+				     out);
 	default:
 		return -EINVAL;
 	}
@@ -208,14 +257,11 @@ long iommufd_hwpt_alloc(struct uapi_call *call)
 	err = alloc_on(ctx, pt, dev, cmd->flags, &data, &hwpt);
 	if (err)
 		goto out_pt;
-	/* There are no fault queues, so the id is of none. */
-	if (cmd->flags & IOMMU_HWPT_FAULT_ID_VALID) {
-		object_abort(ctx, &hwpt->obj);
-		err = -ENOENT;
-		goto out_pt;
-	}
+	if (cmd->flags & IOMMU_HWPT_FAULT_ID_VALID)
+		err = fault_connect(ctx, hwpt, cmd->fault_id);
 	cmd->out_hwpt_id = hwpt->obj.id;
-	err = uapi_respond(call, sizeof(*cmd));
+	if (!err)
+		err = uapi_respond(call, sizeof(*cmd));
 	if (err)
 		object_abort(ctx, &hwpt->obj);
 	else

@@ -82,4 +82,14 @@ int iommufd_device_attach(struct iommufd_device *dev, uint32_t *pt_id);
 /* Does nothing when not attached. */
 void iommufd_device_detach(struct iommufd_device *dev);
 
+/*
+ * The same for the device's requests with @pasid, which is not 0. Only hwpts that were
+ * allocated for PASIDs will do (-EINVAL), and then the device itself may not be attached
+ * to another kind. Attaching what is attached: -EBUSY. Replacing what is not: -EINVAL.
+ * -EINVAL as well: the PASID is beyond what the device can have.
+ */
+int iommufd_pasid_attach(struct iommufd_device *dev, uint32_t pasid, uint32_t *pt_id);
+int iommufd_pasid_replace(struct iommufd_device *dev, uint32_t pasid, uint32_t *pt_id);
+void iommufd_pasid_detach(struct iommufd_device *dev, uint32_t pasid);
+
 #endif

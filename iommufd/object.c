@@ -21,6 +21,12 @@ static void (*const destructors[OBJECT_TYPES])(struct iommufd_ctx *ctx,
 	[OBJECT_HWPT] = hwpt_object_destroy,
 	[OBJECT_HWPT_NESTED] = nested_object_destroy,
 	[OBJECT_DEVICE] = device_object_destroy,
+	[OBJECT_FAULT] = fault_object_destroy,
+	[OBJECT_VIOMMU] = viommu_object_destroy,
+	[OBJECT_VDEVICE] = vdevice_object_destroy,
+	[OBJECT_VEVENTQ] = veventq_object_destroy,
+	[OBJECT_HW_QUEUE] = hw_queue_object_destroy,
+	[OBJECT_ACCESS] = access_object_destroy,
 	[OBJECT_EXTRA] = extra_object_destroy,
 };
 
@@ -91,13 +97,18 @@ static int table_insert(struct object_table *t, struct iommufd_object *obj)
 	return 0;
 }
 
-static void table_remove(struct object_table *t, uint32_t id)
+/* @bury: the id stays taken. */
+static void table_remove(struct object_table *t, uint32_t id, bool bury)
 {
-	t->taken[id / 64] &= ~((uint64_t)1 << id % 64);
 	t->slots[id] = NULL;
+	t->count--;
+	if (bury) {
+		t->buried++;
+		return;
+	}
+	t->taken[id / 64] &= ~((uint64_t)1 << id % 64);
 	if (id < t->lowest)
 		t->lowest = id;
-	t->count--;
 }
 
 /* ---- lookups -------------------------------------------------------------------- */
@@ -175,6 +186,17 @@ void object_use(struct iommufd_ctx *ctx, struct iommufd_object *obj, unsigned n)
 	unlock(ctx);
 }
 
+bool object_try_use(struct iommufd_ctx *ctx, struct iommufd_object *obj)
+{
+	bool used;
+
+	lock(ctx);
+	used = alive(obj);
+	obj->users += used;
+	unlock(ctx);
+	return used;
+}
+
 void object_unuse(struct iommufd_ctx *ctx, struct iommufd_object *obj, unsigned n)
 {
 	lock(ctx);
@@ -212,10 +234,10 @@ void object_publish(struct iommufd_ctx *ctx, struct iommufd_object *obj)
 }
 
 /* Under the lock: from here on the object is the caller's alone. */
-static void take_out(struct iommufd_ctx *ctx, struct iommufd_object *obj)
+static void take_out(struct iommufd_ctx *ctx, struct iommufd_object *obj, bool bury)
 {
 	obj->dying = true; /* lists of other objects may still lead to it */
-	table_remove(&ctx->table, obj->id);
+	table_remove(&ctx->table, obj->id, bury);
 	if (ctx->vfio_ioas == obj)
 		ctx->vfio_ioas = NULL;
 }
@@ -229,7 +251,7 @@ static void destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj)
 void object_abort(struct iommufd_ctx *ctx, struct iommufd_object *obj)
 {
 	lock(ctx);
-	take_out(ctx, obj);
+	take_out(ctx, obj, false);
 	unlock(ctx);
 	destroy(ctx, obj);
 }
@@ -244,7 +266,7 @@ int object_destroy(struct iommufd_ctx *ctx, uint32_t id)
 		unlock(ctx);
 		return obj ? -EBUSY : -ENOENT;
 	}
-	take_out(ctx, obj);
+	take_out(ctx, obj, false);
 	unlock(ctx);
 	destroy(ctx, obj);
 	return 0;
@@ -254,7 +276,7 @@ int object_destroy(struct iommufd_ctx *ctx, uint32_t id)
  * A call at work may still take a use of the object before it puts it; then the object
  * lives on. When two threads come here, the first one waits for both.
  */
-void object_unuse_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj)
+static void unuse_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj, bool bury)
 {
 	lock(ctx);
 	PORT_BUG_ON(!obj->users);
@@ -270,14 +292,24 @@ void object_unuse_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj)
 		unlock(ctx);
 		return;
 	}
-	take_out(ctx, obj);
+	take_out(ctx, obj, bury);
 	unlock(ctx);
 	destroy(ctx, obj);
 }
 
+void object_unuse_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj)
+{
+	unuse_destroy(ctx, obj, false);
+}
+
+void object_unuse_bury(struct iommufd_ctx *ctx, struct iommufd_object *obj)
+{
+	unuse_destroy(ctx, obj, true);
+}
+
 bool objects_empty(const struct iommufd_ctx *ctx)
 {
-	return !ctx->table.count;
+	return !ctx->table.count && !ctx->table.buried;
 }
 
 void objects_init(struct iommufd_ctx *ctx)
@@ -295,7 +327,7 @@ static uint32_t destroy_unused(struct iommufd_ctx *ctx)
 		struct iommufd_object *obj = t->slots[id];
 
 		if (obj && !obj->users) {
-			take_out(ctx, obj);
+			take_out(ctx, obj, false);
 			destroy(ctx, obj);
 			n++;
 		}

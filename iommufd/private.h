@@ -11,6 +11,7 @@
  * new call finds it, and wait for the calls at work.
  *
  * Locks, outermost first:
+ *   iommufd_access.lock  what an access is attached to; not held over its unmap()
  *   iommufd_ioas.lock    the list of hwpts; held while one is made, filled and published
  *   iommufd_group.lock   what a group is attached to
  *   core's locks         (core/ioas.h)
@@ -29,12 +30,20 @@
 #include "uapi/table.h"
 #include "uiommufd/abi/iommufd.h"
 
+struct iommufd_access;
+
 enum object_type {
 	OBJECT_ANY, /* for lookups */
 	OBJECT_IOAS,
 	OBJECT_HWPT,
 	OBJECT_HWPT_NESTED,
 	OBJECT_DEVICE,
+	OBJECT_FAULT,
+	OBJECT_VIOMMU,
+	OBJECT_VDEVICE,
+	OBJECT_VEVENTQ,
+	OBJECT_HW_QUEUE,
+	OBJECT_ACCESS,
 	OBJECT_EXTRA,
 	OBJECT_TYPES,
 };
@@ -53,7 +62,8 @@ struct object_table {
 	uint64_t *taken;               /* a bit for each id; in the same allocation */
 	uint32_t cap;                  /* ids there is room for; a multiple of 64 */
 	uint32_t lowest;               /* no id below it is free */
-	uint32_t count;                /* ids taken, 0 not counted */
+	uint32_t count;                /* objects */
+	uint32_t buried;               /* ids that are never given out again */
 };
 
 struct iommufd_ctx {
@@ -63,6 +73,7 @@ struct iommufd_ctx {
 	pthread_cond_t idle; /* some object's last call is done with it */
 	struct object_table table;
 	struct list groups;               /* iommufd_group.on_ctx */
+	struct list maps;                 /* viommu_mmap.c */
 	struct iommufd_object *vfio_ioas; /* IOMMU_VFIO_IOAS; not a use */
 	bool rlimit_per_process;          /* IOMMU_OPTION_RLIMIT_MODE */
 };
@@ -88,8 +99,10 @@ struct iommufd_hwpt {
 	/* Made by an attach to the IOAS; goes with its last device. Constant. */
 	bool automatic;
 	bool nest_parent, pasid_compat; /* constant */
-	struct iommufd_hwpt *parent;    /* nested: which it uses */
+	struct iommufd_hwpt *parent;    /* nested: which it uses, unless by the vIOMMU */
 	struct iommufd_nested *nested;
+	struct iommufd_viommu *viommu; /* nested on one: which it uses */
+	struct iommufd_fault *fault; /* where page requests go: which it uses, or NULL */
 };
 
 /*
@@ -114,7 +127,11 @@ struct iommufd_device {
 	struct iommufd_device_info info;
 	struct iommufd_group *group; /* NULL only while bind fails */
 	struct list on_group;
-	bool attached; /* under group->lock */
+	/* Under group->lock. */
+	bool attached;
+	struct list partial; /* fault.c: page requests whose group is not complete */
+	struct iommufd_vdevice *vdevice;
+	bool leaving; /* gets no vDEVICE any more */
 };
 
 static inline struct iommufd_ctx *call_ctx(const struct uapi_call *call)
@@ -152,10 +169,15 @@ void object_put(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 void object_use(struct iommufd_ctx *ctx, struct iommufd_object *obj, unsigned n);
 void object_unuse(struct iommufd_ctx *ctx, struct iommufd_object *obj, unsigned n);
 
+/* Use an object that the caller's lock keeps; false: it is dying. */
+bool object_try_use(struct iommufd_ctx *ctx, struct iommufd_object *obj);
+
 /* -ENOENT, -EBUSY */
 int object_destroy(struct iommufd_ctx *ctx, uint32_t id);
 /* Drop a use, and destroy the object when that was the last. */
 void object_unuse_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
+/* The same, and the id is not given out again. */
+void object_unuse_bury(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 
 static inline struct iommufd_ioas *ioas_get(struct iommufd_ctx *ctx, uint32_t id)
 {
@@ -179,6 +201,14 @@ void hwpt_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 void nested_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 void extra_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 void device_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
+void access_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
+
+/*
+ * An access of our own (a queue in the client's memory) needs no ops, cannot be asked to
+ * let go, and has its IOAS by pointer: unmapping what it has pinned is -EBUSY.
+ */
+int access_create_internal(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas,
+			   struct iommufd_access **out);
 
 extern const struct iommufd_iommu iommufd_vtd;
 
@@ -195,6 +225,7 @@ static inline struct iommufd_translation hwpt_translation(const struct iommufd_h
 	if (hwpt) {
 		t.domain = hwpt->domain;
 		t.nested = hwpt->nested;
+		t.faults = hwpt->fault;
 	}
 	return t;
 }
@@ -220,6 +251,38 @@ int group_attach(struct iommufd_ctx *ctx, struct iommufd_device *dev,
 /* What it was attached to, to be released by the caller, or NULL. */
 struct iommufd_hwpt *group_detach(struct iommufd_device *dev);
 
+/* ---- fault.c -------------------------------------------------------------------- */
+
+void fault_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
+
+/* The hwpt uses the fault queue with this id from now on. -ENOENT. */
+int fault_connect(struct iommufd_ctx *ctx, struct iommufd_hwpt *hwpt, uint32_t id);
+/* At the hwpt's end. */
+void fault_disconnect(struct iommufd_ctx *ctx, struct iommufd_hwpt *hwpt);
+
+/*
+ * Under group->lock. All devices of @g, or only @dev, or only of @pasid, do not use @hwpt
+ * (NULL is fine) any more: what they asked for is answered, INVALID, and can be neither
+ * read nor answered from now on.
+ */
+#define FAULTS_OF_ANY_PASID UINT32_MAX
+void fault_withdraw(struct iommufd_hwpt *hwpt, const struct iommufd_group *g,
+		    const struct iommufd_device *dev, uint32_t pasid);
+
+/* ---- virtual IOMMUs (iommufd/viommu.h) -------------------------------------------- */
+
+void viommu_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
+void vdevice_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
+void veventq_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
+void hw_queue_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
+
+/* The device is about to leave: it has no vDEVICE any more, and gets none. */
+void vdevice_end(struct iommufd_device *dev);
+/* Is this exactly what a vIOMMU offers to be mapped? */
+bool viommu_map_is(struct iommufd_ctx *ctx, uint64_t offset, uint64_t length);
+/* Has process @pid pages of the vIOMMU mapped? */
+bool viommu_mapped_by(struct iommufd_viommu *v, int pid);
+
 /* The alignment that areas of the IOAS keep, a power of two. */
 static inline uint64_t ioas_alignment(struct ioas *ioas)
 {
@@ -233,6 +296,8 @@ static inline uint64_t ioas_alignment(struct ioas *ioas)
 /* ---- the table of ioctls (table.c) and its handlers ---------------------------- */
 
 extern const struct uapi_table iommufd_table;
+/* vfio_compat.c: what a type1 container would serve; numbers are VFIO's. */
+extern const struct uapi_table iommufd_vfio_table;
 
 /* ioas.c */
 long iommufd_ioas_alloc(struct uapi_call *call);
@@ -244,11 +309,16 @@ long iommufd_ioas_change_process(struct uapi_call *call);
 long iommufd_ioas_map(struct uapi_call *call);
 long iommufd_ioas_map_file(struct uapi_call *call);
 long iommufd_ioas_copy(struct uapi_call *call);
+/* Map memory of the calling client at @iova; @prot may be 0, as with type1. */
+int map_user_at(struct uapi_call *call, struct ioas *ioas, uint64_t va, uint64_t length,
+		uint64_t iova, unsigned prot);
 /* hwpt.c */
 long iommufd_hwpt_alloc(struct uapi_call *call);
 /* dirty.c */
 long iommufd_hwpt_set_dirty_tracking(struct uapi_call *call);
 long iommufd_hwpt_get_dirty_bitmap(struct uapi_call *call);
+/* fault.c */
+long iommufd_fault_alloc(struct uapi_call *call);
 /* hw_info.c */
 long iommufd_get_hw_info(struct uapi_call *call);
 /* option.c */

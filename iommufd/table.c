@@ -3,6 +3,8 @@
  * The table of iommufd's ioctls, in the order of their numbers. The minimum size is that
  * of the first kernel that had the call; the size, what Linux 7.3 knows.
  */
+#include <errno.h>
+
 #include "iommufd/private.h"
 #include "uapi/iommufd_fields.h"
 
@@ -25,7 +27,17 @@ static long noiommu_get_pa(struct uapi_call *call)
 static long destroy(struct uapi_call *call)
 {
 	struct iommu_destroy *cmd = (void *)call->data;
+	struct iommufd_ctx *ctx = call_ctx(call);
+	struct iommufd_object *v = object_get(ctx, cmd->id, OBJECT_VIOMMU);
 
+	if (v) {
+		bool mapped =
+			viommu_mapped_by((struct iommufd_viommu *)v, call->client->pid);
+
+		object_put(ctx, v);
+		if (mapped)
+			return -EBUSY;
+	}
 	return object_destroy(call_ctx(call), cmd->id);
 }
 
@@ -49,8 +61,8 @@ static const struct uapi_entry entries[] = {
 	     iommufd_hwpt_get_dirty_bitmap),
 	CALL(IOMMU_HWPT_INVALIDATE, iommu_hwpt_invalidate, __reserved,
 	     iommufd_hwpt_invalidate),
-	/* No page requests are delivered yet, so no queue for them is offered. */
-	CALL(IOMMU_FAULT_QUEUE_ALLOC, iommu_fault_alloc, out_fault_fd, NULL),
+	CALL(IOMMU_FAULT_QUEUE_ALLOC, iommu_fault_alloc, out_fault_fd,
+	     iommufd_fault_alloc),
 	CALL(IOMMU_IOAS_MAP_FILE, iommu_ioas_map_file, iova, iommufd_ioas_map_file),
 	CALL(IOMMU_VIOMMU_ALLOC, iommu_viommu_alloc, out_viommu_id, iommufd_viommu_alloc),
 	CALL(IOMMU_VDEVICE_ALLOC, iommu_vdevice_alloc, virt_id, iommufd_vdevice_alloc),

@@ -14,6 +14,10 @@
  * close descriptions that it made itself, by opening /proc/self/fd/N, and those events
  * end nothing of ours.)
  *
+ * A queue has a node with one open and no probe: our end of its socket pair is watched
+ * through `epoll`, edge by edge: data, room again (the client has read), hang-up. The
+ * epoll descriptor, which watches the inotify one as well, is what files_event_fd() is.
+ *
  * Locks: `reap` (outer) serialises files_reap(), so that a caller that finds nothing to
  * do knows that what others reap has been released; `lock` guards the tables and is a
  * leaf. A vfile is put with `lock` dropped.
@@ -22,10 +26,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -48,9 +54,10 @@ struct open_file {
 
 struct node {
 	struct list by_ino, by_wd;
+	dev_t dev;
 	ino_t ino;
-	int wd;
-	int probe;
+	int wd;                 /* -1: a queue */
+	int probe;              /* of a queue: our end, which the vfile owns */
 	uint64_t pending_until; /* ns; 0: no close is under way */
 	off_t next_lock;
 	struct list opens;
@@ -58,7 +65,7 @@ struct node {
 
 struct files {
 	pthread_mutex_t reap, lock;
-	int inotify;
+	int inotify, epoll;
 	dev_t dev; /* all memory files are on one kernel-internal mount */
 	size_t count;
 	size_t nr_pending;
@@ -90,6 +97,13 @@ static int memory_file(const char *name, uint64_t size)
 	return fd;
 }
 
+static int watch(struct files *files, int fd, uint32_t events, void *node)
+{
+	struct epoll_event ev = {.events = events, .data.ptr = node};
+
+	return epoll_ctl(files->epoll, EPOLL_CTL_ADD, fd, &ev);
+}
+
 int files_create(struct files **out)
 {
 	struct files *files = calloc(1, sizeof(*files));
@@ -102,6 +116,11 @@ int files_create(struct files **out)
 	if (files->inotify < 0) {
 		err = -errno;
 		goto fail_free;
+	}
+	files->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (files->epoll < 0 || watch(files, files->inotify, EPOLLIN, NULL)) {
+		err = -errno;
+		goto fail_inotify;
 	}
 	fd = memory_file("uiommufd", 0);
 	if (fd < 0) {
@@ -123,18 +142,20 @@ int files_create(struct files **out)
 	return 0;
 
 fail_inotify:
+	if (files->epoll >= 0)
+		close(files->epoll);
 	close(files->inotify);
 fail_free:
 	free(files);
 	return err;
 }
 
-static struct node *find_by_ino(struct files *files, ino_t ino)
+static struct node *find_by_ino(struct files *files, dev_t dev, ino_t ino)
 {
 	list_for_each (it, ino_bucket(files, ino)) {
 		struct node *n = list_entry(it, struct node, by_ino);
 
-		if (n->ino == ino)
+		if (n->ino == ino && n->dev == dev)
 			return n;
 	}
 	return NULL;
@@ -169,9 +190,13 @@ static void node_destroy(struct files *files, struct node *n)
 {
 	set_pending(files, n, 0);
 	list_remove(&n->by_ino);
-	list_remove(&n->by_wd);
-	inotify_rm_watch(files->inotify, n->wd);
-	close(n->probe);
+	if (n->wd < 0) {
+		epoll_ctl(files->epoll, EPOLL_CTL_DEL, n->probe, NULL);
+	} else {
+		list_remove(&n->by_wd);
+		inotify_rm_watch(files->inotify, n->wd);
+		close(n->probe);
+	}
 	free(n);
 }
 
@@ -216,6 +241,7 @@ static int node_create(struct files *files, int probe, ino_t ino, struct node **
 		free(n);
 		return err;
 	}
+	n->dev = files->dev;
 	n->ino = ino;
 	n->probe = probe;
 	list_init(&n->opens);
@@ -238,7 +264,7 @@ static int node_for(struct files *files, struct vfile *f, struct node **out)
 		close(probe);
 		return err;
 	}
-	*out = find_by_ino(files, st.st_ino);
+	*out = find_by_ino(files, files->dev, st.st_ino);
 	if (*out) {
 		close(probe);
 		return 0;
@@ -287,12 +313,63 @@ static int open_description(struct node *n, struct open_file *o, int open_flags)
 	return fd;
 }
 
-int files_open(struct files *files, struct vfile *f, int open_flags)
+/* Under files->lock. Nothing of @f's has changed on failure. */
+static int queue_node(struct files *files, struct vfile *f, struct open_file *o)
+{
+	struct node *n = calloc(1, sizeof(*n));
+	struct stat st;
+
+	if (!n)
+		return -ENOMEM;
+	if (fstat(f->ends[1], &st) ||
+	    watch(files, f->ends[0], EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, n)) {
+		int err = -errno;
+
+		free(n);
+		return err;
+	}
+	n->dev = st.st_dev;
+	n->ino = st.st_ino;
+	n->wd = -1;
+	n->probe = f->ends[0];
+	list_init(&n->opens);
+	list_append(ino_bucket(files, n->ino), &n->by_ino);
+	vfile_get(f);
+	o->vfile = f;
+	list_append(&n->opens, &o->on_node);
+	files->count++;
+	return 0;
+}
+
+static int open_queue(struct files *files, struct vfile *f, int open_flags)
 {
 	struct open_file *o = calloc(1, sizeof(*o));
+	int fd = f->ends[1], err;
+
+	if (!o)
+		return -ENOMEM;
+	if (open_flags & O_NONBLOCK)
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	pthread_mutex_lock(&files->lock);
+	err = queue_node(files, f, o);
+	if (!err)
+		f->ends[1] = -1;
+	pthread_mutex_unlock(&files->lock);
+	if (!err)
+		return fd;
+	free(o);
+	return err;
+}
+
+int files_open(struct files *files, struct vfile *f, int open_flags)
+{
+	struct open_file *o;
 	struct node *n;
 	int fd;
 
+	if (f->ends[0] >= 0)
+		return f->ends[1] >= 0 ? open_queue(files, f, open_flags) : -EBUSY;
+	o = calloc(1, sizeof(*o));
 	if (!o)
 		return -ENOMEM;
 	pthread_mutex_lock(&files->lock);
@@ -343,16 +420,23 @@ struct vfile *files_lookup(struct files *files, int fd)
 	struct node *n;
 	struct stat st;
 
-	if (fstat(fd, &st) || st.st_dev != files->dev)
+	if (fstat(fd, &st) || (st.st_dev != files->dev && !S_ISSOCK(st.st_mode)))
 		return NULL;
 	pthread_mutex_lock(&files->lock);
-	n = find_by_ino(files, st.st_ino);
+	n = find_by_ino(files, st.st_dev, st.st_ino);
 	if (n && !list_empty(&n->opens)) {
 		f = open_of(n, fd)->vfile;
 		vfile_get(f);
 	}
 	pthread_mutex_unlock(&files->lock);
 	return f;
+}
+
+static bool hung_up(int fd)
+{
+	struct pollfd p = {.fd = fd};
+
+	return poll(&p, 1, 0) == 1 && p.revents & (POLLHUP | POLLERR);
 }
 
 /* Move the node's closed opens to @dead; false when there were none. */
@@ -363,7 +447,8 @@ static bool collect_closed(struct files *files, struct node *n, struct list *dea
 	list_for_each_safe (it, &n->opens) {
 		struct open_file *o = list_entry(it, struct open_file, on_node);
 
-		if (o->lock_byte && locked_elsewhere(n->probe, o->lock_byte))
+		if (n->wd < 0 ? !hung_up(n->probe)
+			      : o->lock_byte && locked_elsewhere(n->probe, o->lock_byte))
 			continue;
 		list_remove(&o->on_node);
 		list_append(dead, &o->on_node);
@@ -425,6 +510,62 @@ static void collect_events(struct files *files, struct list *dead)
 		collect_pending(files, overflow, dead);
 }
 
+#define QUEUE_EVENTS 16
+
+/*
+ * What has happened to some queues, each with a reference, in @v; those that were closed
+ * go to @dead as well, to be told first. True: there may be more. Under files->lock.
+ */
+static bool collect_queues(struct files *files, struct vfile **v, int *nr,
+			   struct list *dead)
+{
+	struct epoll_event ev[QUEUE_EVENTS];
+	int n = epoll_wait(files->epoll, ev, QUEUE_EVENTS, 0);
+
+	*nr = 0;
+	for (int i = 0; i < n; i++) {
+		struct node *node = ev[i].data.ptr;
+		struct vfile *f;
+
+		if (!node)
+			continue; /* inotify has been looked at */
+		f = list_entry(node->opens.next, struct open_file, on_node)->vfile;
+		vfile_get(f);
+		v[(*nr)++] = f;
+		if (collect_closed(files, node, dead))
+			node_destroy(files, node);
+	}
+	return n == QUEUE_EVENTS;
+}
+
+static void reap_queues(struct files *files, struct list *dead)
+{
+	struct vfile *v[QUEUE_EVENTS];
+	bool more = true;
+	int n;
+
+	while (more) {
+		pthread_mutex_lock(&files->lock);
+		more = collect_queues(files, v, &n, dead);
+		pthread_mutex_unlock(&files->lock);
+		for (int i = 0; i < n; i++) {
+			if (v[i]->ops->ready)
+				v[i]->ops->ready(v[i]);
+			vfile_put(v[i]);
+		}
+	}
+}
+
+static void put_all(struct list *dead)
+{
+	list_for_each_safe (it, dead) {
+		struct open_file *o = list_entry(it, struct open_file, on_node);
+
+		vfile_put(o->vfile);
+		free(o);
+	}
+}
+
 bool files_reap(struct files *files)
 {
 	struct list dead;
@@ -436,19 +577,15 @@ bool files_reap(struct files *files)
 	collect_events(files, &dead);
 	pending = files->nr_pending > 0;
 	pthread_mutex_unlock(&files->lock);
-	list_for_each_safe (it, &dead) {
-		struct open_file *o = list_entry(it, struct open_file, on_node);
-
-		vfile_put(o->vfile);
-		free(o);
-	}
+	reap_queues(files, &dead);
+	put_all(&dead);
 	pthread_mutex_unlock(&files->reap);
 	return pending;
 }
 
 int files_event_fd(const struct files *files)
 {
-	return files->inotify;
+	return files->epoll;
 }
 
 size_t files_count(struct files *files)
@@ -463,27 +600,27 @@ size_t files_count(struct files *files)
 
 int files_destroy(struct files *files)
 {
+	struct list dead;
 	int left = 0;
 
 	if (!files)
 		return 0;
 	files_reap(files);
+	list_init(&dead);
 	for (size_t i = 0; i < BUCKETS; i++) {
 		list_for_each_safe (it, &files->by_ino[i]) {
 			struct node *n = list_entry(it, struct node, by_ino);
 
 			list_for_each_safe (o_it, &n->opens) {
-				struct open_file *o =
-					list_entry(o_it, struct open_file, on_node);
-
-				list_remove(&o->on_node);
-				vfile_put(o->vfile);
-				free(o);
+				list_remove(o_it);
+				list_append(&dead, o_it);
 				left++;
 			}
 			node_destroy(files, n);
 		}
 	}
+	put_all(&dead);
+	close(files->epoll);
 	close(files->inotify);
 	pthread_mutex_destroy(&files->lock);
 	pthread_mutex_destroy(&files->reap);

@@ -10,6 +10,9 @@
  * open. Its last close shows as an inotify event of the file, and as the lock being
  * gone; a client's mmap of it counts as open, as in Linux.
  *
+ * A queue's placeholder (vfile.ends) is one end of a socket pair, known by its inode,
+ * too; its last close is the hang-up of the other end.
+ *
  * files_reap() must run before each client request is handled, so that what a client
  * closed is released before what it asks for next.
  */
@@ -39,7 +42,8 @@ int files_open(struct files *files, struct vfile *f, int open_flags);
 struct vfile *files_lookup(struct files *files, int fd);
 
 /*
- * Release every virtual file whose last descriptor was closed, before returning. True: a
+ * Tell queues of what their clients have done (vfile_ops.ready), and release every
+ * virtual file whose last descriptor was closed, before returning. True: a
  * close is under way in another process and not complete; call again soon. Callers are
  * serialised; do not call it with a lock held that a release may need.
  */

@@ -20,6 +20,7 @@
 #include "machine/files.h"
 #include "machine/memory.h"
 #include "port/port.h"
+#include "selftest/selftest.h"
 #include "vfio/pci_device.h"
 
 static const char *const default_devices[] = {"copy-engine", "copy-engine", NULL};
@@ -130,6 +131,10 @@ int machine_create(const struct uiommufd_config *config, char *error, size_t err
 	error[0] = '\0';
 	if (!m)
 		return -ENOMEM;
+	if (config->selftest) {
+		m->iommu_calls = &selftest_table;
+		m->privileged = true;
+	}
 	err = port_guard_install();
 	if (!err)
 		err = phys_create(&m->phys);

@@ -37,6 +37,10 @@ struct machine {
 	struct machine_group *groups; /* in use; constant but for their owners */
 	size_t nr_groups;
 	struct uapi_trace *trace; /* NULL: off */
+	/* Calls of /dev/iommu besides Linux's uAPI; NULL: none. */
+	const struct uapi_table *iommu_calls;
+	/* Clients count as root, whoever they are: the kernel's selftests ask for it. */
+	bool privileged;
 	/* Extensions the user switched on. */
 	bool multi_range_dmabuf; /* several ranges per dma-buf in MAP_FILE */
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The hosted port of core/port.h: allocation, locks and diagnostics on libc and
- * pthreads. rcu.c has the DMA sections, guard.c the guarded copies.
+ * pthreads. page_pool.c has the table pages, rcu.c the DMA sections, guard.c the guarded
+ * copies.
  *
  * The only state here that no object owns is what C itself has per thread or process:
  * the thread's allocation countdown (fault_inject.h) and the count of reported bugs.
@@ -56,23 +57,6 @@ void *port_alloc(size_t size)
 }
 
 void port_free(void *p)
-{
-	free(p);
-}
-
-void *port_alloc_page(void)
-{
-	void *page;
-
-	if (port_fail_now())
-		return NULL;
-	page = aligned_alloc(PORT_PAGE_SIZE, PORT_PAGE_SIZE);
-	if (page)
-		memset(page, 0, PORT_PAGE_SIZE);
-	return page;
-}
-
-void port_free_page(void *p)
 {
 	free(p);
 }

@@ -7,14 +7,23 @@
 #if __has_feature(thread_sanitizer)
 #define PORT_TSAN 1
 #endif
+#if __has_feature(address_sanitizer)
+#define PORT_ASAN 1
+#endif
 #endif
 
 #if defined(__SANITIZE_THREAD__) && !defined(PORT_TSAN)
 #define PORT_TSAN 1
 #endif
+#if defined(__SANITIZE_ADDRESS__) && !defined(PORT_ASAN)
+#define PORT_ASAN 1
+#endif
 
 #ifndef PORT_TSAN
 #define PORT_TSAN 0
+#endif
+#ifndef PORT_ASAN
+#define PORT_ASAN 0
 #endif
 
 #if PORT_TSAN

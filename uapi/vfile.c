@@ -9,6 +9,7 @@ void vfile_init(struct vfile *f, const struct vfile_ops *ops, int storage_fd,
 	atomic_init(&f->refs, 1);
 	f->storage_fd = storage_fd;
 	f->size = size;
+	f->ends[0] = f->ends[1] = -1;
 	f->rdev = 0;
 	f->label = NULL;
 }

@@ -47,12 +47,21 @@ struct vfile_ops {
 	int (*mmap)(struct vfile *f, uint64_t offset, uint64_t length, int prot,
 		    int flags);
 	/*
-	 * The dma-buf that this file is, with a reference for the caller, so that files of
-	 * any exporter can be imported. NULL, or answering NULL: not a dma-buf.
+	 * The dma-buf that this file is, with a reference for the caller, so that files
+	 * of any exporter can be imported. NULL, or answering NULL: not a dma-buf.
 	 */
 	struct dmabuf *(*dmabuf)(struct vfile *f);
 	/* What /proc/PID/fd/N says of it, if it is no node. NULL: "/name:". */
 	void (*link_text)(struct vfile *f, char *buf, size_t cap);
+	/*
+	 * Of a queue (`ends`): read(2) and write(2), where they can be caught; @fd is a
+	 * duplicate of the client's end, to take back what lies in it.
+	 */
+	ssize_t (*read)(struct vfile *f, struct client *c, int fd, uint64_t va, size_t n);
+	ssize_t (*write)(struct vfile *f, struct client *c, uint64_t va, size_t n);
+	/* Of a queue: the client has read, written or closed natively. No lock is held.
+	 */
+	void (*ready)(struct vfile *f);
 	void (*release)(struct vfile *f);
 };
 
@@ -65,6 +74,14 @@ struct vfile {
 	 */
 	int storage_fd;
 	uint64_t size;
+	/*
+	 * A queue: instead of a memory file the client gets the second end of this pair
+	 * of SOCK_SEQPACKET sockets, so that its poll(2), and where nothing else catches
+	 * them its read(2) and write(2), run natively. files_open() takes the second end,
+	 * so there is one open. The first is the owner's, who closes it in `release`.
+	 * Else -1.
+	 */
+	int ends[2];
 	/* fstat answers a character device with this number; 0: the file as it is. */
 	dev_t rdev;
 	/* For /proc and traces; NULL: ops->name. Lives as long as the vfile. */

@@ -18,6 +18,7 @@
 #ifndef UIOMMUFD_H
 #define UIOMMUFD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -52,6 +53,8 @@ struct uiommufd_config {
 	/* Called for each finished call with a decoded line. May be NULL. */
 	void (*trace)(void *arg, const char *line);
 	void *trace_arg;
+	/* Offer the kernel's IOMMU_TEST_CMD and its mock IOMMU on /dev/iommu. */
+	bool selftest;
 };
 #define UIOMMUFD_CONFIG_INIT                                                             \
 	{                                                                                \

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "core/pt_walk.h"
+#include "core/pt_inline.h"
 #include "port/port.h"
 #include "tests/core/dma_world.h"
 

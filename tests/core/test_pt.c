@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "core/pt_walk.h"
+#include "core/pt_inline.h"
 #include "tests/core/test_port.h"
 
 #define K         ((uint64_t)1024)
@@ -73,6 +73,12 @@ static bool toy_walk(const pt_entry *root, uint64_t iova, struct pt_translation 
 	return pt_walk_format(&toy, root, iova, out);
 }
 
+static unsigned toy_fill(pt_entry *entries, unsigned n, uint64_t spa, unsigned level,
+			 unsigned prot)
+{
+	return pt_fill_format(&toy, entries, n, spa, level, prot);
+}
+
 static const struct pt_format toy = {
 	.name = "toy",
 	.levels = 3,
@@ -87,6 +93,7 @@ static const struct pt_format toy = {
 	.make_table = toy_make_table,
 	.prot = toy_prot,
 	.walk = toy_walk,
+	.fill = toy_fill,
 };
 
 /* ---- the model -------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #include "client.h"
 #include "scenarios.h"
 
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -337,6 +338,54 @@ void scenario_signals(void)
 	}
 	setitimer(ITIMER_REAL, &off, NULL);
 	CHECK(caught);
+}
+
+/* ---- memory that answers late ----------------------------------------------------- */
+
+static void *alloc_at(void *arg)
+{
+	CHECK(!ioctl(open_iommu(), IOMMU_IOAS_ALLOC, arg));
+	return NULL;
+}
+
+/*
+ * Threads whose argument lies in memory that faults until somebody fills it in. They
+ * hang; the other calls of the process must not.
+ */
+void scenario_stall(void)
+{
+	enum { N = 5 };
+	struct uffdio_api api = {.api = UFFD_API};
+	struct uffdio_register reg = {.mode = UFFDIO_REGISTER_MODE_MISSING};
+	struct iommu_ioas_alloc *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+					     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct uffdio_copy copy = {.dst = (uintptr_t)page, .len = PAGE};
+	struct iommu_ioas_alloc *filled = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+					       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC), fd = open_iommu();
+	pthread_t t[N];
+
+	/* Root's alone in most places. */
+	if (uffd < 0)
+		return;
+	CHECK(page != MAP_FAILED && filled != MAP_FAILED);
+	CHECK(!ioctl(uffd, UFFDIO_API, &api));
+	reg.range.start = (uintptr_t)page;
+	reg.range.len = PAGE;
+	CHECK(!ioctl(uffd, UFFDIO_REGISTER, &reg));
+	for (int i = 0; i < N; i++)
+		CHECK(!pthread_create(&t[i], NULL, alloc_at, &page[i]));
+	usleep(20000);
+	for (int i = 0; i < 200; i++)
+		CHECK(!destroy(fd, alloc_ioas(fd)));
+	for (int i = 0; i < N; i++)
+		filled[i].size = sizeof(*filled);
+	copy.src = (uintptr_t)filled;
+	CHECK(!ioctl(uffd, UFFDIO_COPY, &copy));
+	for (int i = 0; i < N; i++)
+		CHECK(!pthread_join(t[i], NULL));
+	for (int i = 0; i < N; i++)
+		CHECK(page[i].out_ioas_id == 1);
 }
 
 /* "background FILE": goes into the background, works there, and writes FILE at the end.

@@ -17,6 +17,7 @@
 	SCENARIO(limits)                                                                 \
 	SCENARIO(native)                                                                 \
 	SCENARIO(signals)                                                                \
+	SCENARIO(stall)                                                                  \
 	SCENARIO(dma)                                                                    \
 	SCENARIO(dma_fork)                                                               \
 	SCENARIO(dma_exec)                                                               \

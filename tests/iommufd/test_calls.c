@@ -88,7 +88,6 @@ static void dispatch(void **state)
 	assert_err(destroy(fx, 12345), ENOENT);                    /* A011 */
 	assert_err(destroy(fx, 0), ENOENT);                        /* A012 */
 	assert_err(destroy(fx, UINT32_MAX), ENOENT);
-	assert_err(call(fx, IOMMU_FAULT_QUEUE_ALLOC, &cmd), ENOTTY);
 }
 
 static void response_that_faults_makes_nothing(void **state)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The init of a guest with two copy engines: peer-to-peer as the guest's own software
- * would do it.
+ * What runs in a guest with two copy engines (as its init, after a script has mounted
+ * /proc and /sys): peer-to-peer as the guest's own software would do it.
  *
  * The guest has no IOMMU, so its physical addresses are the devices' IOVAs: guest RAM is
  * a huge page, whose physical address /proc/self/pagemap tells, and a peer's VRAM is
@@ -21,7 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -442,11 +441,6 @@ static void memory_off(void)
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	mkdir("/proc", 0755);
-	mkdir("/sys", 0755);
-	must(!mount("proc", "/proc", "proc", 0, NULL), "mount of /proc");
-	must(!mount("sysfs", "/sys", "sysfs", 0, NULL), "mount of /sys");
-
 	find_devices();
 	find_ram();
 	open_device(A);

@@ -248,14 +248,17 @@ def skip(reason):
     sys.exit(0)  # TAP says it; an exit status besides would be an error
 
 
+def cache():
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.environ.get("UIOMMUFD_CACHE") or os.path.join(home, "uiommufd")
+
+
 def kernel_headers(root, compiler):
     """Flags that make the kernel's headers the ones that are found."""
     given = os.environ.get("UIOMMUFD_LINUX_HEADERS")
     if given:
         return ["-isystem", given]
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    cache = os.environ.get("UIOMMUFD_CACHE") or os.path.join(home, "uiommufd")
-    folder = os.path.join(cache, "linux-headers")
+    folder = os.path.join(cache(), "linux-headers")
     fetch = subprocess.run([os.path.join(root, "scripts/fetch-linux-headers"), folder],
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if fetch.returncode in (69, 75):
@@ -269,6 +272,22 @@ def kernel_headers(root, compiler):
     include = os.path.join(folder, "usr/include")
     triplet = re.sub(r"^(\w+)-\w+-linux", r"\1-linux", machine)
     return ["-isystem", include, "-isystem", os.path.join(include, triplet)]
+
+
+def compare_selftest(results, root, compiler, linux_flags):
+    """The selftests' call is declared in the kernel's source, not in its headers."""
+    source = os.path.join(cache(), "selftests-source")
+    if not os.path.isdir(source):
+        results.count += 1
+        print(f"ok {results.count} - selftest # SKIP run scripts/build-selftests first")
+        return
+    theirs = Header(compiler, [*linux_flags, "-I", source],
+                    "drivers/iommu/iommufd/iommufd_test.h", ["linux/iommufd.h"],
+                    r"/iommufd_test\.h$")
+    ours = Header(compiler, ["-I", os.path.join(root, "include"), "-I", root],
+                  "selftest/abi.h", ["sys/ioctl.h", "uiommufd/abi/iommufd.h"],
+                  r"/selftest/abi\.h$")
+    compare(results, "selftest", theirs, ours)
 
 
 def linux_version(compiler, flags):
@@ -299,6 +318,7 @@ def main():
         if not theirs.structs or not theirs.enums or not theirs.macros:
             raise ValueError(f"nothing found in linux/{family}.h")
         compare(results, family, theirs, ours)
+    compare_selftest(results, root, compiler, linux_flags)
     print(f"1..{results.count}")
     return 1 if results.failures else 0
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lock-free walk, to be instantiated once for each format: called with a constant
- * @f, the compiler inlines the format's functions, and a walk is a handful of loads.
+ * The inner loops, to be instantiated once for each format: called with a constant @f,
+ * the compiler inlines the format's functions.
  *
- * Every entry is loaded once, with acquire, before anything below it: whoever sees a
- * pointer to a table sees the table filled in.
+ * The walk takes no lock. Every entry is loaded once, with acquire, before anything
+ * below it: whoever sees a pointer to a table sees the table filled in.
  *
  * At level 0 the walk also looks at the following entries in the same cache line, which
  * it has just fetched: where they continue the page (SPA contiguous, same permissions),
@@ -12,8 +12,8 @@
  * them was valid at a moment after the walk began, which is all that a translation ever
  * means.
  */
-#ifndef CORE_PT_WALK_H
-#define CORE_PT_WALK_H
+#ifndef CORE_PT_INLINE_H
+#define CORE_PT_INLINE_H
 
 #include "core/pt.h"
 
@@ -83,6 +83,23 @@ pt_walk_format(const struct pt_format *f, const pt_entry *root, uint64_t iova,
 	out->prot = f->prot(entry);
 	out->run_bytes = level ? out->page_bytes : pt_walk_run(f, table, index, entry);
 	return true;
+}
+
+/* Writers only. */
+static inline __attribute__((always_inline)) unsigned
+pt_fill_format(const struct pt_format *f, pt_entry *entries, unsigned n, uint64_t spa,
+	       unsigned level, unsigned prot)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		if (f->present(atomic_load_explicit(&entries[i], memory_order_relaxed)))
+			break;
+		atomic_store_explicit(&entries[i], f->make_page(spa, level, prot),
+				      memory_order_release);
+		spa += (uint64_t)1 << pt_level_shift(f, level);
+	}
+	return i;
 }
 
 #endif
