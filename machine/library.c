@@ -19,8 +19,6 @@
 #include "machine/local_client.h"
 #include "machine/machine.h"
 
-#define API __attribute__((visibility("default")))
-
 struct uiommufd_machine {
 	struct machine *machine;
 	struct client *client;
@@ -36,8 +34,8 @@ static void trace_line(struct uapi_trace *t, const char *text)
 	m->trace_fn(m->trace_arg, text);
 }
 
-API int uiommufd_machine_create(const struct uiommufd_config *config, char *error,
-				size_t error_cap, struct uiommufd_machine **out)
+int uiommufd_machine_create(const struct uiommufd_config *config, char *error,
+			    size_t error_cap, struct uiommufd_machine **out)
 {
 	struct uiommufd_config full = UIOMMUFD_CONFIG_INIT;
 	struct uiommufd_machine *m;
@@ -67,7 +65,7 @@ API int uiommufd_machine_create(const struct uiommufd_config *config, char *erro
 	return 0;
 }
 
-API int uiommufd_machine_destroy(struct uiommufd_machine *m)
+int uiommufd_machine_destroy(struct uiommufd_machine *m)
 {
 	int left;
 
@@ -80,7 +78,7 @@ API int uiommufd_machine_destroy(struct uiommufd_machine *m)
 	return left;
 }
 
-API int uiommufd_open(struct uiommufd_machine *m, const char *path, int flags)
+int uiommufd_open(struct uiommufd_machine *m, const char *path, int flags)
 {
 	struct vfile *f;
 	int fd;
@@ -101,7 +99,7 @@ static struct vfile *lookup(struct uiommufd_machine *m, int fd)
 	return files_lookup(m->machine->files, fd);
 }
 
-API long uiommufd_ioctl(struct uiommufd_machine *m, int fd, unsigned long cmd, void *arg)
+long uiommufd_ioctl(struct uiommufd_machine *m, int fd, unsigned long cmd, void *arg)
 {
 	struct vfile *f = lookup(m, fd);
 	long ret;
@@ -114,8 +112,8 @@ API long uiommufd_ioctl(struct uiommufd_machine *m, int fd, unsigned long cmd, v
 	return ret;
 }
 
-API ssize_t uiommufd_pread(struct uiommufd_machine *m, int fd, void *buf, size_t n,
-			   uint64_t offset)
+ssize_t uiommufd_pread(struct uiommufd_machine *m, int fd, void *buf, size_t n,
+		       uint64_t offset)
 {
 	struct vfile *f = lookup(m, fd);
 	ssize_t ret = -EINVAL;
@@ -128,8 +126,8 @@ API ssize_t uiommufd_pread(struct uiommufd_machine *m, int fd, void *buf, size_t
 	return ret;
 }
 
-API ssize_t uiommufd_pwrite(struct uiommufd_machine *m, int fd, const void *buf, size_t n,
-			    uint64_t offset)
+ssize_t uiommufd_pwrite(struct uiommufd_machine *m, int fd, const void *buf, size_t n,
+			uint64_t offset)
 {
 	struct vfile *f = lookup(m, fd);
 	ssize_t ret = -EINVAL;
@@ -142,8 +140,8 @@ API ssize_t uiommufd_pwrite(struct uiommufd_machine *m, int fd, const void *buf,
 	return ret;
 }
 
-API int uiommufd_mmap(struct uiommufd_machine *m, int fd, size_t length, int prot,
-		      int flags, uint64_t offset, void **out)
+int uiommufd_mmap(struct uiommufd_machine *m, int fd, size_t length, int prot, int flags,
+		  uint64_t offset, void **out)
 {
 	struct vfile *f = lookup(m, fd);
 	int err = -EINVAL;
@@ -163,7 +161,7 @@ API int uiommufd_mmap(struct uiommufd_machine *m, int fd, size_t length, int pro
 	return 0;
 }
 
-API int uiommufd_close(struct uiommufd_machine *m, int fd)
+int uiommufd_close(struct uiommufd_machine *m, int fd)
 {
 	if (close(fd))
 		return -errno;

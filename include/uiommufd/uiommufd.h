@@ -29,6 +29,11 @@
 extern "C" {
 #endif
 
+/* What is declared here is what the library exports. */
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
+
 struct uiommufd_machine;
 
 /* How to make a machine. Start from UIOMMUFD_CONFIG_INIT. */
@@ -85,6 +90,10 @@ int uiommufd_mmap(struct uiommufd_machine *m, int fd, size_t length, int prot, i
 		  uint64_t offset, void **out);
 /* close(2), and everything that the last close of the file entails, before returning. */
 int uiommufd_close(struct uiommufd_machine *m, int fd);
+
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 
 #ifdef __cplusplus
 }
