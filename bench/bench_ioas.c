@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bench/harness.h"
 #include "core/dma.h"
@@ -460,24 +461,38 @@ static void revokes(struct bench *b, bool loaded)
 	revoke(b, 256, 8, ADJACENT, loaded);
 }
 
+/* --section NAME: only that one. */
+static bool wanted(struct bench *b, const char *section)
+{
+	const char *only = bench_option(b, "section", section);
+
+	return strcmp(only, section) == 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct bench *b = bench_create("ioas", argc, argv);
 
 	if (!b)
 		return 2;
-	bench_section(b, "Map and unmap by size");
-	sizes(b, "a file", map_unmap_file, 1);
-	sizes(b, "a BAR", map_unmap_bar, 1);
-	sizes(b, "a file", map_unmap_file, 8);
-	bench_section(b, "With many areas");
-	many(b, 0);
-	many(b, 1);
-	copies(b, 0);
-	copies(b, 1);
-	bench_section(b, "Revoke, no DMA");
-	revokes(b, false);
-	bench_section(b, "Revoke, a device copying 64 KiB at a time");
-	revokes(b, true);
+	if (wanted(b, "sizes")) {
+		bench_section(b, "Map and unmap by size");
+		sizes(b, "a file", map_unmap_file, 1);
+		sizes(b, "a BAR", map_unmap_bar, 1);
+		sizes(b, "a file", map_unmap_file, 8);
+	}
+	if (wanted(b, "many")) {
+		bench_section(b, "With many areas");
+		many(b, 0);
+		many(b, 1);
+		copies(b, 0);
+		copies(b, 1);
+	}
+	if (wanted(b, "revoke")) {
+		bench_section(b, "Revoke, no DMA");
+		revokes(b, false);
+		bench_section(b, "Revoke, a device copying 64 KiB at a time");
+		revokes(b, true);
+	}
 	return bench_finish(b);
 }

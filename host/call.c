@@ -22,6 +22,8 @@
 const struct call_entry call_table[] = {
 	{SYS_ioctl, CALL_IOCTL_TYPE, 1, serve_ioctl},
 	{SYS_mmap, CALL_MARKED_OFFSET, 5, serve_mmap},
+	{SYS_read, CALL_QUEUE_FD, 0, serve_read},
+	{SYS_write, CALL_QUEUE_FD, 0, serve_write},
 	{SYS_pread64, CALL_MARKED_OFFSET, 3, serve_pread},
 	{SYS_pwrite64, CALL_MARKED_OFFSET, 3, serve_pwrite},
 	{SYS_preadv, CALL_MARKED_OFFSET, 3, serve_preadv},
@@ -244,6 +246,41 @@ long call_install(struct call *c, int fd, bool cloexec)
 	return n < 0 ? err : n;
 }
 
+/* Another thread of the client may take the number just now, but numbers are given out
+ * from the lowest. */
+static int free_queue_fd(const struct call *c)
+{
+	char path[48];
+
+	for (int fd = QUEUE_FD_FIRST; fd < QUEUE_FD_FIRST + QUEUE_FDS; fd++) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)c->tid, fd);
+		if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) &&
+		    errno == ENOENT)
+			return fd;
+	}
+	return -EMFILE;
+}
+
+long call_install_queue(struct call *c, int fd, bool cloexec)
+{
+	struct seccomp_notif_addfd add = {
+		.id = c->id,
+		.flags = SECCOMP_ADDFD_FLAG_SETFD,
+		.srcfd = (__u32)fd,
+		.newfd_flags = cloexec ? O_CLOEXEC : 0,
+	};
+	int n = free_queue_fd(c);
+
+	if (n < 0)
+		return call_install(c, fd, cloexec);
+	add.newfd = (__u32)n;
+	n = ioctl(c->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+	if (n < 0)
+		return call_install(c, fd, cloexec); /* beyond the client's limit */
+	close(fd);
+	return n;
+}
+
 /* ---- the client's face to the rest -------------------------------------------- */
 
 static struct call *call_of(struct client *client)
@@ -276,6 +313,9 @@ static int client_op_install(struct client *client, struct vfile *f, int open_fl
 
 	if (fd < 0)
 		return fd;
+	if (f->ops->read)
+		return (int)call_install_queue(call_of(client), fd,
+					       open_flags & O_CLOEXEC);
 	return (int)call_install(call_of(client), fd, open_flags & O_CLOEXEC);
 }
 

@@ -80,11 +80,23 @@ struct vfile *call_get_vfile(struct call *c, int fd, int *ours);
  */
 long call_install(struct call *c, int fd, bool cloexec);
 
+/*
+ * The numbers that queues' descriptors get, so that read(2) and write(2) on them can be
+ * caught and all others stay native: a multiple of how many there are, and below the
+ * usual limit of 1024. A queue that gets no such number, or is read by a duplicate with
+ * another, is read natively (iommufd/eventq.h).
+ */
+#define QUEUE_FD_FIRST 960
+#define QUEUE_FDS      64
+/* call_install() with one of those numbers, if the client has one free. */
+long call_install_queue(struct call *c, int fd, bool cloexec);
+
 /* One table for all system calls that are notified. */
 enum call_when {
 	CALL_ALWAYS,
 	CALL_IOCTL_TYPE,    /* of the types and numbers that filter.c names */
 	CALL_MARKED_OFFSET, /* argument @arg is an offset of a region */
+	CALL_QUEUE_FD,      /* argument @arg is a number that queues get */
 };
 
 struct call_entry {
@@ -100,6 +112,8 @@ extern const size_t call_table_entries;
 /* The servers. calls_file.c */
 long serve_ioctl(struct call *c);
 long serve_mmap(struct call *c);
+long serve_read(struct call *c);
+long serve_write(struct call *c);
 long serve_pread(struct call *c);
 long serve_pwrite(struct call *c);
 long serve_preadv(struct call *c);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * System calls on a descriptor that may be a placeholder: ioctl, and reads, writes and
- * mappings at the offsets of regions.
+ * System calls on a descriptor that may be a placeholder: ioctl, reads and writes of
+ * queues, and reads, writes and mappings at the offsets of regions.
  *
  * Before each, what clients have closed meanwhile is released (files_reap), so that a
  * program which closes a device and opens it again finds it free, as in Linux.
@@ -256,6 +256,43 @@ long serve_preadv(struct call *c)
 long serve_pwritev(struct call *c)
 {
 	return serve_vector(c, WRITE);
+}
+
+/* ---- read and write of queues --------------------------------------------------- */
+
+/* Offsets are no part of it: the file is a socket. */
+static long serve_queue(struct call *c, enum transfer dir)
+{
+	uint64_t va = c->args[1];
+	size_t n = c->args[2] < MAX_TRANSFER ? (size_t)c->args[2] : MAX_TRANSFER;
+	long r = CALL_PROCEED;
+	struct vfile *f;
+	int fd;
+
+	files_reap(c->host->machine->files);
+	f = call_get_vfile(c, (int)c->args[0], &fd);
+	if (!f)
+		return CALL_PROCEED;
+	if (dir == READ && f->ops->read)
+		r = f->ops->read(f, &c->client, fd, va, n);
+	else if (dir == WRITE && f->ops->write)
+		r = f->ops->write(f, &c->client, va, n);
+	close(fd);
+	vfile_put(f);
+	if (r != CALL_PROCEED)
+		log_call(c, r, "%s(%d, %zu)", dir == READ ? "read" : "write",
+			 (int)c->args[0], n);
+	return r;
+}
+
+long serve_read(struct call *c)
+{
+	return serve_queue(c, READ);
+}
+
+long serve_write(struct call *c)
+{
+	return serve_queue(c, WRITE);
 }
 
 /* ---- exec --------------------------------------------------------------------- */

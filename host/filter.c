@@ -50,6 +50,15 @@ static int add_marked(scmp_filter_ctx ctx, const struct call_entry *e)
 					 VFILE_MARK | VFILE_MARK << 1, VFILE_MARK));
 }
 
+static int add_queue_fds(scmp_filter_ctx ctx, const struct call_entry *e)
+{
+	const uint64_t mask = UINT32_MAX & ~((uint64_t)QUEUE_FDS - 1);
+
+	return seccomp_rule_add(
+		ctx, SCMP_ACT_NOTIFY, e->nr, 1,
+		SCMP_CMP(e->arg, SCMP_CMP_MASKED_EQ, mask, QUEUE_FD_FIRST));
+}
+
 static int add_entry(scmp_filter_ctx ctx, const struct call_entry *e)
 {
 	switch (e->when) {
@@ -57,6 +66,8 @@ static int add_entry(scmp_filter_ctx ctx, const struct call_entry *e)
 		return add_ioctls(ctx, e);
 	case CALL_MARKED_OFFSET:
 		return add_marked(ctx, e);
+	case CALL_QUEUE_FD:
+		return add_queue_fds(ctx, e);
 	case CALL_ALWAYS:
 		break;
 	}

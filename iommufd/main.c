@@ -19,6 +19,8 @@ static long ctx_ioctl(struct vfile *f, struct client *c, uint32_t cmd, uint64_t 
 
 	if (more && uapi_find(more, cmd))
 		return uapi_dispatch(more, f, c, cmd, arg);
+	if (!uapi_owns(&iommufd_table, cmd))
+		return uapi_dispatch(&iommufd_vfio_table, f, c, cmd, arg);
 	return uapi_dispatch(&iommufd_table, f, c, cmd, arg);
 }
 

@@ -131,6 +131,21 @@ long iommufd_ioas_map(struct uapi_call *call)
 	return err;
 }
 
+int map_user_at(struct uapi_call *call, struct ioas *ioas, uint64_t va, uint64_t length,
+		uint64_t iova, unsigned prot)
+{
+	struct map_request req = {.flags = IOMMU_IOAS_MAP_FIXED_IOVA,
+				  .start = va,
+				  .length = length,
+				  .iova = iova};
+
+	if (prot & IOAS_READ)
+		req.flags |= IOMMU_IOAS_MAP_READABLE;
+	if (prot & IOAS_WRITE)
+		req.flags |= IOMMU_IOAS_MAP_WRITEABLE;
+	return map_user(call->client, ioas, &req);
+}
+
 /* ---- files ---------------------------------------------------------------------- */
 
 static int file_source(struct client *c, int fd, uint64_t start, struct mem_source **out)

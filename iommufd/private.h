@@ -296,6 +296,8 @@ static inline uint64_t ioas_alignment(struct ioas *ioas)
 /* ---- the table of ioctls (table.c) and its handlers ---------------------------- */
 
 extern const struct uapi_table iommufd_table;
+/* vfio_compat.c: what a type1 container would serve; numbers are VFIO's. */
+extern const struct uapi_table iommufd_vfio_table;
 
 /* ioas.c */
 long iommufd_ioas_alloc(struct uapi_call *call);
@@ -307,6 +309,9 @@ long iommufd_ioas_change_process(struct uapi_call *call);
 long iommufd_ioas_map(struct uapi_call *call);
 long iommufd_ioas_map_file(struct uapi_call *call);
 long iommufd_ioas_copy(struct uapi_call *call);
+/* Map memory of the calling client at @iova; @prot may be 0, as with type1. */
+int map_user_at(struct uapi_call *call, struct ioas *ioas, uint64_t va, uint64_t length,
+		uint64_t iova, unsigned prot);
 /* hwpt.c */
 long iommufd_hwpt_alloc(struct uapi_call *call);
 /* dirty.c */

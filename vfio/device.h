@@ -13,6 +13,7 @@
 #include "uiommufd/abi/vfio.h"
 #include "vfio/gate.h"
 #include "vfio/pci_device.h"
+#include "vfio/signal.h"
 
 #define CONFIG_BYTES     4096u
 #define MSIX_MAX_VECTORS 2048u
@@ -45,6 +46,7 @@ struct pci_irqs {
 	bool msix_enabled;
 	int *msix; /* one for each vector */
 	int err, req;
+	struct signaller signaller;
 };
 
 struct export_set;
@@ -200,8 +202,13 @@ long irq_set_ioctl(struct uapi_call *call);
 bool irq_msix_enabled(struct pci_device *dev);
 /* Nobody is told any more. */
 void irq_disable(struct pci_device *dev);
-/* Add 1 to an eventfd; never blocks. */
-void irq_signal(int fd);
+/*
+ * The client's eventfd as one of ours that irq_signal() takes; the caller closes it.
+ * -EBADF, -EINVAL; -ENOMEM, -EAGAIN, -ENOSYS: it could not be signalled safely.
+ */
+int irq_get_eventfd(struct pci_device *dev, struct client *c, int fd);
+/* Add 1 to it, unless it is -1; never blocks. */
+void irq_signal(struct pci_device *dev, int fd);
 
 /* ---- device_api.c --------------------------------------------------------------- */
 

@@ -44,7 +44,7 @@ static long low_power_entry_with_wakeup(struct pci_device *dev, struct client *c
 		return err;
 	if (entry.wakeup_eventfd < 0)
 		return -EINVAL;
-	fd = client_get_eventfd(c, entry.wakeup_eventfd);
+	fd = irq_get_eventfd(dev, c, entry.wakeup_eventfd);
 	if (fd < 0)
 		return fd;
 	err = reset_low_power_enter(dev, fd);

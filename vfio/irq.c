@@ -8,10 +8,9 @@
  * to the MSI-X table or capability does not matter, as with vfio-pci.
  *
  * The order of checks is that of Linux 7.3. Eventfds are duplicates of the client's, and
- * ours to close. Signalling never blocks: a counter that is full stays full.
+ * ours to close. Signalling never blocks (signal.c).
  */
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,6 +23,7 @@ int irq_create(struct pci_device *dev)
 	struct pci_irqs *irqs = &dev->irqs;
 
 	port_mutex_init(&irqs->lock);
+	signaller_init(&irqs->signaller);
 	irqs->err = -1;
 	irqs->req = -1;
 	if (!dev->desc.msix_vectors)
@@ -39,6 +39,7 @@ int irq_create(struct pci_device *dev)
 void irq_destroy(struct pci_device *dev)
 {
 	port_free(dev->irqs.msix);
+	signaller_finish(&dev->irqs.signaller);
 	port_mutex_finish(&dev->irqs.lock);
 }
 
@@ -52,20 +53,25 @@ bool irq_msix_enabled(struct pci_device *dev)
 	return on;
 }
 
-/*
- * The descriptor is shared with the client, so its O_NONBLOCK is not ours to set: ask
- * first whether the counter has room. (Only a client that fills its own eventfd in that
- * very moment can make the write wait, until it reads it.)
- */
-void irq_signal(int fd)
+int irq_get_eventfd(struct pci_device *dev, struct client *c, int fd)
 {
-	struct pollfd p = {.fd = fd, .events = POLLOUT};
-	uint64_t one = 1;
+	int own = client_get_eventfd(c, fd);
+	int err;
 
-	if (fd < 0 || poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
-		return;
-	if (write(fd, &one, sizeof(one)) < 0)
-		return;
+	if (own < 0)
+		return own;
+	err = signaller_start(&dev->irqs.signaller);
+	if (err) {
+		close(own);
+		return err;
+	}
+	return own;
+}
+
+void irq_signal(struct pci_device *dev, int fd)
+{
+	if (fd >= 0)
+		signaller_signal(&dev->irqs.signaller, dev->storage_fd, fd);
 }
 
 /* With the lock held. */
@@ -85,7 +91,7 @@ DEVICE_API void uiommufd_irq(struct uiommufd_device *api, unsigned vector)
 		return;
 	port_mutex_lock(&irqs->lock);
 	if (irqs->msix_enabled)
-		irq_signal(irqs->msix[vector]);
+		irq_signal(dev, irqs->msix[vector]);
 	port_mutex_unlock(&irqs->lock);
 }
 
@@ -169,7 +175,7 @@ static int set_vector(const struct request *r, uint32_t vector, int32_t fd)
 	replace(slot, -1);
 	if (fd < 0)
 		return 0;
-	own = client_get_eventfd(r->client, fd);
+	own = irq_get_eventfd(r->dev, r->client, fd);
 	if (own < 0)
 		return own;
 	replace(slot, own);
@@ -220,7 +226,7 @@ static int trigger_msix(const struct request *r)
 		return -EINVAL;
 	for (uint32_t i = 0; i < r->set.count; i++) {
 		if (fires(r, i))
-			irq_signal(irqs->msix[r->set.start + i]);
+			irq_signal(r->dev, irqs->msix[r->set.start + i]);
 	}
 	return 0;
 }
@@ -236,7 +242,7 @@ static int set_single(const struct request *r, int *slot)
 		replace(slot, -1);
 		return 0;
 	}
-	own = client_get_eventfd(r->client, fd);
+	own = irq_get_eventfd(r->dev, r->client, fd);
 	if (own < 0)
 		return own;
 	replace(slot, own);
@@ -250,7 +256,7 @@ static int trigger_single(const struct request *r, int *slot)
 		if (*slot < 0)
 			return -EINVAL;
 		if (r->set.count)
-			irq_signal(*slot);
+			irq_signal(r->dev, *slot);
 		else
 			replace(slot, -1);
 		return 0;
@@ -260,7 +266,7 @@ static int trigger_single(const struct request *r, int *slot)
 	if (r->set.flags & VFIO_IRQ_SET_DATA_EVENTFD)
 		return set_single(r, slot);
 	if (fires(r, 0))
-		irq_signal(*slot);
+		irq_signal(r->dev, *slot);
 	return 0;
 }
 

@@ -171,7 +171,7 @@ void reset_wake(struct pci_device *dev)
 		return;
 	port_rwlock_write_lock(&dev->memory);
 	if (dev->wake_fd >= 0) {
-		irq_signal(dev->wake_fd);
+		irq_signal(dev, dev->wake_fd);
 		forget_low_power(dev);
 	}
 	port_rwlock_write_unlock(&dev->memory);

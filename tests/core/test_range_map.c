@@ -343,6 +343,31 @@ static void op_remove(struct model *w)
 		w->owner[cell] = 0;
 }
 
+static void op_split(struct model *w)
+{
+	unsigned cell = below(w, UNITS), end = end_of(w, cell), first;
+	int rc = -ENOMEM;
+
+	if (!w->owner[cell] || end == cell + 1) {
+		assert_int_equal(range_map_split(&w->map, last_of(w, cell), w, w),
+				 -EINVAL);
+		return;
+	}
+	first = w->owner[cell] - 1;
+	for (long n = 0; rc; n++) {
+		test_port_fail_after(n);
+		rc = range_map_split(&w->map, last_of(w, cell), &w->value[first],
+				     &w->value[cell + 1]);
+		test_port_fail_after(-1);
+		if (rc) {
+			assert_int_equal(rc, -ENOMEM);
+			check_iteration(w, 0, UNITS - 1);
+		}
+	}
+	for (unsigned i = cell + 1; i < end; i++)
+		w->owner[i] = cell + 2;
+}
+
 static void op_lookup(struct model *w)
 {
 	unsigned a = below(w, UNITS), b = a + below(w, UNITS - a);
@@ -417,6 +442,8 @@ static void run_model(const struct placement *at, uint64_t seed)
 			op_insert(w, max_cells);
 		else if (op < 7)
 			op_remove(w);
+		else if (op < 8 && below(w, 3) == 0)
+			op_split(w);
 		else if (op < 8)
 			op_lookup(w);
 		else
