@@ -437,16 +437,19 @@ unsigned memory_count_pins(struct memory *mem, uint64_t spa,
 	return n;
 }
 
-/* Is it a file whose pages Linux would pin for us, and not one of our own? */
-static bool is_client_memory_file(struct memory *mem, int fd)
+static bool is_placeholder(struct memory *mem, int fd)
 {
 	struct vfile *f = files_lookup(mem->machine->files, fd);
+
+	vfile_put(f);
+	return f != NULL;
+}
+
+/* Is it a file whose pages Linux would pin for us? */
+static bool is_memory_file(int fd)
+{
 	struct statfs sfs;
 
-	if (f) {
-		vfile_put(f);
-		return false;
-	}
 	return !fstatfs(fd, &sfs) &&
 	       (sfs.f_type == TMPFS_MAGIC || sfs.f_type == HUGETLBFS_MAGIC);
 }
@@ -461,8 +464,7 @@ static int file_pin(struct mem_source *base, uint64_t offset, uint64_t length,
 	struct pin *p;
 	int err;
 
-	if (fstat(s->fd, &st) || !S_ISREG(st.st_mode) ||
-	    !is_client_memory_file(s->mem, s->fd))
+	if (fstat(s->fd, &st) || !S_ISREG(st.st_mode) || !is_memory_file(s->fd))
 		return -EINVAL;
 	if (start + length < start || start + length > (uint64_t)st.st_size)
 		return -EINVAL;
@@ -492,12 +494,18 @@ int memory_file_source(struct memory *mem, int fd, uint64_t start,
 	if (err)
 		return err;
 	s->base.is_file = true;
+	*out = &s->base;
+	/*
+	 * One of our own files has no memory to pin. To hold on to it all the same could
+	 * be to hold on to ourselves: an IOAS that maps the fd of its own /dev/iommu.
+	 */
+	if (is_placeholder(mem, fd))
+		return 0;
 	s->fd = port_fail_now(PORT_FAIL_FD) ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (s->fd < 0) {
 		source_destroy(&s->base);
 		return -ENOMEM;
 	}
-	*out = &s->base;
 	return 0;
 }
 
