@@ -39,6 +39,8 @@
 #include <unistd.h>
 
 #include "core/list.h"
+#include "core/port.h"
+#include "port/fault_inject.h"
 
 /* Lock bytes lie above every region, where no other lock of a client would be. */
 #define LOCK_BASE ((off_t)VFILE_STORAGE_BYTES + 1)
@@ -84,8 +86,11 @@ static struct list *wd_bucket(struct files *files, int wd)
 
 static int memory_file(const char *name, uint64_t size)
 {
-	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd;
 
+	if (port_fail_now(PORT_FAIL_FD))
+		return -EMFILE;
+	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
 	if (fchmod(fd, 0600) || ftruncate(fd, (off_t)size)) {
@@ -197,7 +202,7 @@ static void node_destroy(struct files *files, struct node *n)
 		inotify_rm_watch(files->inotify, n->wd);
 		close(n->probe);
 	}
-	free(n);
+	port_free(n);
 }
 
 /* A description of our own on the vfile's memory file. */
@@ -207,6 +212,8 @@ static int probe_fd(struct vfile *f)
 	int fd;
 
 	if (f->storage_fd >= 0) {
+		if (port_fail_now(PORT_FAIL_FD))
+			return -EMFILE;
 		fd = fcntl(f->storage_fd, F_DUPFD_CLOEXEC, 0);
 		return fd < 0 ? -errno : fd;
 	}
@@ -225,7 +232,7 @@ static int probe_fd(struct vfile *f)
 /* Takes @probe over, also on failure. */
 static int node_create(struct files *files, int probe, ino_t ino, struct node **out)
 {
-	struct node *n = calloc(1, sizeof(*n));
+	struct node *n = port_alloc(sizeof(*n));
 	char path[32];
 	int err;
 
@@ -238,7 +245,7 @@ static int node_create(struct files *files, int probe, ino_t ino, struct node **
 	if (n->wd < 0) {
 		err = -errno;
 		close(probe);
-		free(n);
+		port_free(n);
 		return err;
 	}
 	n->dev = files->dev;
@@ -296,6 +303,8 @@ static int open_description(struct node *n, struct open_file *o, int open_flags)
 	char path[32];
 	int fd, err;
 
+	if (port_fail_now(PORT_FAIL_FD))
+		return -EMFILE;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", n->probe);
 	fd = open(path, (open_flags & (O_ACCMODE | O_NONBLOCK)) | O_CLOEXEC);
 	if (fd < 0)
@@ -316,7 +325,7 @@ static int open_description(struct node *n, struct open_file *o, int open_flags)
 /* Under files->lock. Nothing of @f's has changed on failure. */
 static int queue_node(struct files *files, struct vfile *f, struct open_file *o)
 {
-	struct node *n = calloc(1, sizeof(*n));
+	struct node *n = port_alloc(sizeof(*n));
 	struct stat st;
 
 	if (!n)
@@ -325,7 +334,7 @@ static int queue_node(struct files *files, struct vfile *f, struct open_file *o)
 	    watch(files, f->ends[0], EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, n)) {
 		int err = -errno;
 
-		free(n);
+		port_free(n);
 		return err;
 	}
 	n->dev = st.st_dev;
@@ -343,7 +352,7 @@ static int queue_node(struct files *files, struct vfile *f, struct open_file *o)
 
 static int open_queue(struct files *files, struct vfile *f, int open_flags)
 {
-	struct open_file *o = calloc(1, sizeof(*o));
+	struct open_file *o = port_alloc(sizeof(*o));
 	int fd = f->ends[1], err;
 
 	if (!o)
@@ -357,7 +366,7 @@ static int open_queue(struct files *files, struct vfile *f, int open_flags)
 	pthread_mutex_unlock(&files->lock);
 	if (!err)
 		return fd;
-	free(o);
+	port_free(o);
 	return err;
 }
 
@@ -369,7 +378,7 @@ int files_open(struct files *files, struct vfile *f, int open_flags)
 
 	if (f->ends[0] >= 0)
 		return f->ends[1] >= 0 ? open_queue(files, f, open_flags) : -EBUSY;
-	o = calloc(1, sizeof(*o));
+	o = port_alloc(sizeof(*o));
 	if (!o)
 		return -ENOMEM;
 	pthread_mutex_lock(&files->lock);
@@ -391,7 +400,7 @@ int files_open(struct files *files, struct vfile *f, int open_flags)
 
 fail:
 	pthread_mutex_unlock(&files->lock);
-	free(o);
+	port_free(o);
 	return fd;
 }
 
@@ -562,7 +571,7 @@ static void put_all(struct list *dead)
 		struct open_file *o = list_entry(it, struct open_file, on_node);
 
 		vfile_put(o->vfile);
-		free(o);
+		port_free(o);
 	}
 }
 

@@ -74,11 +74,17 @@ uint64_t region_offset(int fd, unsigned index, uint64_t *size, uint32_t *flags)
 	return info.offset;
 }
 
+void device_master(struct device *d)
+{
+	uint64_t config = region_offset(d->fd, VFIO_PCI_CONFIG_REGION_INDEX, NULL, NULL);
+	uint16_t command = 0x6; /* memory, bus master */
+
+	CHECK(pwrite(d->fd, &command, 2, (off_t)config + 4) == 2);
+}
+
 bool device_try_open(struct device *d, const char *path)
 {
 	struct vfio_device_attach_iommufd_pt at = {.argsz = sizeof(at)};
-	uint16_t command = 0x6; /* memory, bus master */
-	uint64_t config;
 
 	d->iommu = open_iommu();
 	d->ioas = alloc_ioas(d->iommu);
@@ -90,8 +96,7 @@ bool device_try_open(struct device *d, const char *path)
 	}
 	at.pt_id = d->ioas;
 	CHECK(!ioctl(d->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &at));
-	config = region_offset(d->fd, VFIO_PCI_CONFIG_REGION_INDEX, NULL, NULL);
-	CHECK(pwrite(d->fd, &command, 2, (off_t)config + 4) == 2);
+	device_master(d);
 	return true;
 }
 
