@@ -69,6 +69,16 @@ static bool local_privileged(struct client *c)
 	return geteuid() == 0;
 }
 
+static bool local_owner(struct client *c, struct client_owner *out)
+{
+	*out = (struct client_owner){
+		.pid = getpid(),
+		.uid = getuid(),
+		.may_lock = client_may_lock(0),
+	};
+	return true;
+}
+
 static const struct client_ops local_ops = {
 	.copy_in = local_copy_in,
 	.copy_out = local_copy_out,
@@ -76,6 +86,7 @@ static const struct client_ops local_ops = {
 	.install = local_install,
 	.user_memory = local_user_memory,
 	.privileged = local_privileged,
+	.owner = local_owner,
 };
 
 static int local_space_read(struct memory_space *s, uint64_t va, void *dst, size_t n)
