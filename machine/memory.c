@@ -27,6 +27,7 @@
 
 #include "machine/files.h"
 #include "machine/machine.h"
+#include "port/fault_inject.h"
 
 #define CHUNK_SHIFT 40
 #define CHUNK_BYTES ((uint64_t)1 << CHUNK_SHIFT)
@@ -146,7 +147,7 @@ static void window_free(struct window *w)
 		munmap(w->phys.host, w->phys.length);
 	if (w->kind == WINDOW_SPACE)
 		memory_space_put(w->space);
-	free(w);
+	port_free(w);
 }
 
 static int window_add(struct memory *mem, struct window *w)
@@ -225,7 +226,7 @@ static int pin_file_window(struct memory *mem, int fd, uint64_t end, struct wind
 		w->pins++;
 		goto out;
 	}
-	w = calloc(1, sizeof(*w));
+	w = port_alloc(sizeof(*w));
 	if (!w) {
 		err = -ENOMEM;
 		goto out;
@@ -238,7 +239,7 @@ static int pin_file_window(struct memory *mem, int fd, uint64_t end, struct wind
 		((uint64_t)st.st_size + PORT_PAGE_SIZE - 1) & ~(PORT_PAGE_SIZE - 1);
 	w->phys.host = map_file(fd, w->phys.length, &w->writable);
 	if (w->phys.host == MAP_FAILED) {
-		free(w);
+		port_free(w);
 		err = -ENOMEM;
 		goto out;
 	}
@@ -267,7 +268,7 @@ static int pin_space_window(struct memory *mem, struct memory_space *space, uint
 			goto out;
 		}
 	}
-	w = calloc(1, sizeof(*w));
+	w = port_alloc(sizeof(*w));
 	if (!w) {
 		err = -ENOMEM;
 		goto out;
@@ -294,7 +295,7 @@ out:
 
 static struct pin *pin_create(struct source *s, uint64_t offset, uint64_t length)
 {
-	struct pin *p = calloc(1, sizeof(*p));
+	struct pin *p = port_alloc(sizeof(*p));
 
 	if (!p)
 		return NULL;
@@ -314,7 +315,7 @@ static void pin_destroy(struct source *s, struct pin *p)
 	for (size_t i = 0; i < p->n; i++)
 		window_unpin(s->mem, p->pieces[i].window);
 	free(p->pieces);
-	free(p);
+	port_free(p);
 }
 
 static int piece_add(struct source *s, struct pin *p, const struct piece *piece)
@@ -323,7 +324,8 @@ static int piece_add(struct source *s, struct pin *p, const struct piece *piece)
 	int err = 0;
 
 	pthread_mutex_lock(&s->mem->lock);
-	v = realloc(p->pieces, (p->n + 1) * sizeof(*v));
+	v = port_fail_now(PORT_FAIL_ALLOC) ? NULL
+					   : realloc(p->pieces, (p->n + 1) * sizeof(*v));
 	if (v) {
 		v[p->n++] = *piece;
 		p->pieces = v;
@@ -376,13 +378,13 @@ static void source_destroy(struct mem_source *base)
 	if (s->fd >= 0)
 		close(s->fd);
 	memory_space_put(s->space);
-	free(s);
+	port_free(s);
 }
 
 static int source_create(struct memory *mem, const struct mem_source_ops *ops,
 			 uint64_t address, struct source **out)
 {
-	struct source *s = calloc(1, sizeof(*s));
+	struct source *s = port_alloc(sizeof(*s));
 
 	if (!s)
 		return -ENOMEM;
@@ -490,7 +492,7 @@ int memory_file_source(struct memory *mem, int fd, uint64_t start,
 	if (err)
 		return err;
 	s->base.is_file = true;
-	s->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	s->fd = port_fail_now(PORT_FAIL_FD) ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (s->fd < 0) {
 		source_destroy(&s->base);
 		return -ENOMEM;

@@ -44,6 +44,11 @@ struct client_ops {
 			   struct mem_source **out);
 	/* May it do what root may (CAP_SYS_RESOURCE and the like)? */
 	bool (*privileged)(struct client *c);
+	/*
+	 * The thread begins, or ends, what takes something away and does not fail, so
+	 * that its copies are no points at which faults are injected. NULL: none are.
+	 */
+	void (*must_not_fail)(struct client *c, bool begins);
 };
 
 struct client {
@@ -62,6 +67,12 @@ static inline int client_copy_out(struct client *c, uint64_t va, const void *src
 				  size_t n)
 {
 	return c->ops->copy_out(c, va, src, n);
+}
+
+static inline void client_must_not_fail(struct client *c, bool begins)
+{
+	if (c->ops->must_not_fail)
+		c->ops->must_not_fail(c, begins);
 }
 
 /*
