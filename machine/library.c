@@ -20,8 +20,6 @@
 #include "machine/machine.h"
 #include "port/fault_inject.h"
 
-#define API __attribute__((visibility("default")))
-
 struct uiommufd_machine {
 	struct machine *machine;
 	struct client *client;
@@ -37,8 +35,8 @@ static void trace_line(struct uapi_trace *t, const char *text)
 	m->trace_fn(m->trace_arg, text);
 }
 
-API int uiommufd_machine_create(const struct uiommufd_config *config, char *error,
-				size_t error_cap, struct uiommufd_machine **out)
+int uiommufd_machine_create(const struct uiommufd_config *config, char *error,
+			    size_t error_cap, struct uiommufd_machine **out)
 {
 	struct uiommufd_config full = UIOMMUFD_CONFIG_INIT;
 	struct uiommufd_machine *m;
@@ -68,7 +66,7 @@ API int uiommufd_machine_create(const struct uiommufd_config *config, char *erro
 	return 0;
 }
 
-API int uiommufd_machine_destroy(struct uiommufd_machine *m)
+int uiommufd_machine_destroy(struct uiommufd_machine *m)
 {
 	int left;
 
@@ -81,7 +79,7 @@ API int uiommufd_machine_destroy(struct uiommufd_machine *m)
 	return left;
 }
 
-API int uiommufd_open(struct uiommufd_machine *m, const char *path, int flags)
+int uiommufd_open(struct uiommufd_machine *m, const char *path, int flags)
 {
 	struct vfile *f;
 	int fd;
@@ -102,7 +100,7 @@ static struct vfile *lookup(struct uiommufd_machine *m, int fd)
 	return files_lookup(m->machine->files, fd);
 }
 
-API long uiommufd_ioctl(struct uiommufd_machine *m, int fd, unsigned long cmd, void *arg)
+long uiommufd_ioctl(struct uiommufd_machine *m, int fd, unsigned long cmd, void *arg)
 {
 	struct vfile *f = lookup(m, fd);
 	long ret;
@@ -115,8 +113,8 @@ API long uiommufd_ioctl(struct uiommufd_machine *m, int fd, unsigned long cmd, v
 	return ret;
 }
 
-API ssize_t uiommufd_pread(struct uiommufd_machine *m, int fd, void *buf, size_t n,
-			   uint64_t offset)
+ssize_t uiommufd_pread(struct uiommufd_machine *m, int fd, void *buf, size_t n,
+		       uint64_t offset)
 {
 	struct vfile *f = lookup(m, fd);
 	ssize_t ret = -EINVAL;
@@ -131,8 +129,8 @@ API ssize_t uiommufd_pread(struct uiommufd_machine *m, int fd, void *buf, size_t
 	return ret;
 }
 
-API ssize_t uiommufd_pwrite(struct uiommufd_machine *m, int fd, const void *buf, size_t n,
-			    uint64_t offset)
+ssize_t uiommufd_pwrite(struct uiommufd_machine *m, int fd, const void *buf, size_t n,
+			uint64_t offset)
 {
 	struct vfile *f = lookup(m, fd);
 	ssize_t ret = -EINVAL;
@@ -147,8 +145,8 @@ API ssize_t uiommufd_pwrite(struct uiommufd_machine *m, int fd, const void *buf,
 	return ret;
 }
 
-API int uiommufd_mmap(struct uiommufd_machine *m, int fd, size_t length, int prot,
-		      int flags, uint64_t offset, void **out)
+int uiommufd_mmap(struct uiommufd_machine *m, int fd, size_t length, int prot, int flags,
+		  uint64_t offset, void **out)
 {
 	struct vfile *f = lookup(m, fd);
 	int err = -EINVAL;
@@ -168,7 +166,7 @@ API int uiommufd_mmap(struct uiommufd_machine *m, int fd, size_t length, int pro
 	return 0;
 }
 
-API unsigned long uiommufd_fail_nth(unsigned long n)
+unsigned long uiommufd_fail_nth(unsigned long n)
 {
 	unsigned long left = port_fail_nth_left();
 
@@ -176,7 +174,7 @@ API unsigned long uiommufd_fail_nth(unsigned long n)
 	return left;
 }
 
-API int uiommufd_close(struct uiommufd_machine *m, int fd)
+int uiommufd_close(struct uiommufd_machine *m, int fd)
 {
 	if (close(fd))
 		return -errno;

@@ -54,6 +54,7 @@ static long (*const ops[])(struct uapi_call *call) = {
 	[IOMMU_TEST_OP_MD_CHECK_IOTLB] = mock_check_iotlb,
 	[IOMMU_TEST_OP_TRIGGER_IOPF] = mock_trigger_iopf,
 	[IOMMU_TEST_OP_DEV_CHECK_CACHE] = mock_check_cache,
+	[IOMMU_TEST_OP_TRIGGER_VEVENT] = mock_trigger_vevent,
 	[IOMMU_TEST_OP_DMABUF_GET] = mock_dmabuf_get,
 	[IOMMU_TEST_OP_DMABUF_REVOKE] = mock_dmabuf_revoke,
 };

@@ -29,6 +29,11 @@
 extern "C" {
 #endif
 
+/* What is declared here is what the library exports. */
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
+
 struct uiommufd_machine;
 
 /* How to make a machine. Start from UIOMMUFD_CONFIG_INIT. */
@@ -104,6 +109,10 @@ int uiommufd_close(struct uiommufd_machine *m, int fd);
  * such points.
  */
 unsigned long uiommufd_fail_nth(unsigned long n);
+
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 
 #ifdef __cplusplus
 }

@@ -23,6 +23,7 @@
 	SCENARIO(dma_exec)                                                               \
 	SCENARIO(regions)                                                                \
 	SCENARIO(dmabuf)                                                                 \
+	SCENARIO(queue)                                                                  \
 	SCENARIO(qemu_walk)                                                              \
 	SCENARIO(stat)                                                                   \
 	SCENARIO(open)                                                                   \
