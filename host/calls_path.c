@@ -410,7 +410,10 @@ static long readlink_fd(struct call *c, int fd, uint64_t out, int size)
 		long r;
 
 		node = f->rdev ? view_device(c->host->view, f->rdev) : NULL;
-		snprintf(buf, sizeof(buf), "/%s:", f->ops->name);
+		if (f->ops->link_text)
+			f->ops->link_text(f, buf, sizeof(buf));
+		else
+			snprintf(buf, sizeof(buf), "/%s:", f->ops->name);
 		r = answer_link(c, node ? node->path : buf, out, size);
 		vfile_put(f);
 		return r;

@@ -343,9 +343,16 @@ static struct iommufd_hwpt *hwpt_for(struct iommufd_device *dev,
 	struct iommufd_hwpt *hwpt = dev->group->hwpt;
 
 	*pasid = IOMMUFD_NO_PASID;
-	if (req->flags & IOMMU_PGFAULT_FLAGS_PASID_VALID &&
-	    !(iommu_of(dev)->guest_pasid_table && hwpt && hwpt->nested))
-		return NULL;
+	if (req->flags & IOMMU_PGFAULT_FLAGS_PASID_VALID) {
+		struct iommufd_hwpt *own = pasid_hwpt(dev->group, req->pasid);
+
+		if (own) {
+			*pasid = req->pasid;
+			return own->fault ? own : NULL;
+		}
+		if (!iommu_of(dev)->guest_pasid_table || !hwpt || !hwpt->nested)
+			return NULL;
+	}
 	return hwpt && hwpt->fault ? hwpt : NULL;
 }
 

@@ -121,6 +121,7 @@ struct iommufd_group {
 	struct list members;       /* iommufd_device.on_group */
 	struct iommufd_hwpt *hwpt; /* NULL: blocked. Each attached member uses it. */
 	unsigned nr_attached;
+	struct list pasids; /* pasid.c */
 };
 
 struct iommufd_device {
@@ -242,6 +243,9 @@ int hwpt_fill(struct iommufd_hwpt *hwpt);
 /* A device lets go of it. */
 void hwpt_release(struct iommufd_ctx *ctx, struct iommufd_hwpt *hwpt);
 
+/* May @dev, or its PASID, move from @from to @to? NULL: blocked, which it always may. */
+int iommu_ask(struct iommufd_device *dev, uint32_t pasid, const struct iommufd_hwpt *to,
+	      const struct iommufd_hwpt *from);
 int group_join(struct iommufd_ctx *ctx, struct iommufd_device *dev);
 void group_leave(struct iommufd_ctx *ctx, struct iommufd_device *dev);
 /*
@@ -284,6 +288,16 @@ void vdevice_end(struct iommufd_device *dev);
 bool viommu_map_is(struct iommufd_ctx *ctx, uint64_t offset, uint64_t length);
 /* Has process @pid pages of the vIOMMU mapped? */
 bool viommu_mapped_by(struct iommufd_viommu *v, int pid);
+
+/* ---- pasid.c (under group.lock, but for the last) ---------------------------------- */
+
+/* What the group's @pasid is attached to, or NULL. */
+struct iommufd_hwpt *pasid_hwpt(struct iommufd_group *g, uint32_t pasid);
+/* The device takes its part in the group's PASIDs, all or none; or gives it up. */
+int pasid_join(struct iommufd_device *dev);
+void pasid_leave(struct iommufd_device *dev);
+/* Takes the lock: those that the device itself has attached. */
+void pasid_detach_all(struct iommufd_device *dev);
 
 /* The alignment that areas of the IOAS keep, a power of two. */
 static inline uint64_t ioas_alignment(struct ioas *ioas)

@@ -54,6 +54,11 @@ struct client_ops {
 	bool (*privileged)(struct client *c);
 	/* False, or NULL: what it pins is nobody's, and not counted. */
 	bool (*owner)(struct client *c, struct client_owner *out);
+	/*
+	 * The thread begins, or ends, what takes something away and does not fail, so
+	 * that its copies are no points at which faults are injected. NULL: none are.
+	 */
+	void (*must_not_fail)(struct client *c, bool begins);
 };
 
 struct client {
@@ -72,6 +77,12 @@ static inline int client_copy_out(struct client *c, uint64_t va, const void *src
 				  size_t n)
 {
 	return c->ops->copy_out(c, va, src, n);
+}
+
+static inline void client_must_not_fail(struct client *c, bool begins)
+{
+	if (c->ops->must_not_fail)
+		c->ops->must_not_fail(c, begins);
 }
 
 /*

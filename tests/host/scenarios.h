@@ -23,6 +23,8 @@
 	SCENARIO(dma_exec)                                                               \
 	SCENARIO(regions)                                                                \
 	SCENARIO(dmabuf)                                                                 \
+	SCENARIO(queue)                                                                  \
+	SCENARIO(cycle)                                                                  \
 	SCENARIO(qemu_walk)                                                              \
 	SCENARIO(stat)                                                                   \
 	SCENARIO(open)                                                                   \
