@@ -18,8 +18,7 @@
 #include "machine/files.h"
 #include "machine/local_client.h"
 #include "machine/machine.h"
-
-#define API __attribute__((visibility("default")))
+#include "port/fault_inject.h"
 
 struct uiommufd_machine {
 	struct machine *machine;
@@ -36,8 +35,8 @@ static void trace_line(struct uapi_trace *t, const char *text)
 	m->trace_fn(m->trace_arg, text);
 }
 
-API int uiommufd_machine_create(const struct uiommufd_config *config, char *error,
-				size_t error_cap, struct uiommufd_machine **out)
+int uiommufd_machine_create(const struct uiommufd_config *config, char *error,
+			    size_t error_cap, struct uiommufd_machine **out)
 {
 	struct uiommufd_config full = UIOMMUFD_CONFIG_INIT;
 	struct uiommufd_machine *m;
@@ -67,7 +66,7 @@ API int uiommufd_machine_create(const struct uiommufd_config *config, char *erro
 	return 0;
 }
 
-API int uiommufd_machine_destroy(struct uiommufd_machine *m)
+int uiommufd_machine_destroy(struct uiommufd_machine *m)
 {
 	int left;
 
@@ -80,7 +79,7 @@ API int uiommufd_machine_destroy(struct uiommufd_machine *m)
 	return left;
 }
 
-API int uiommufd_open(struct uiommufd_machine *m, const char *path, int flags)
+int uiommufd_open(struct uiommufd_machine *m, const char *path, int flags)
 {
 	struct vfile *f;
 	int fd;
@@ -101,7 +100,7 @@ static struct vfile *lookup(struct uiommufd_machine *m, int fd)
 	return files_lookup(m->machine->files, fd);
 }
 
-API long uiommufd_ioctl(struct uiommufd_machine *m, int fd, unsigned long cmd, void *arg)
+long uiommufd_ioctl(struct uiommufd_machine *m, int fd, unsigned long cmd, void *arg)
 {
 	struct vfile *f = lookup(m, fd);
 	long ret;
@@ -114,36 +113,40 @@ API long uiommufd_ioctl(struct uiommufd_machine *m, int fd, unsigned long cmd, v
 	return ret;
 }
 
-API ssize_t uiommufd_pread(struct uiommufd_machine *m, int fd, void *buf, size_t n,
-			   uint64_t offset)
+ssize_t uiommufd_pread(struct uiommufd_machine *m, int fd, void *buf, size_t n,
+		       uint64_t offset)
 {
 	struct vfile *f = lookup(m, fd);
 	ssize_t ret = -EINVAL;
 
 	if (!f)
 		return -EBADF;
+	client_must_not_fail(m->client, true);
 	if (f->ops->pread)
 		ret = f->ops->pread(f, m->client, (uintptr_t)buf, n, offset);
+	client_must_not_fail(m->client, false);
 	vfile_put(f);
 	return ret;
 }
 
-API ssize_t uiommufd_pwrite(struct uiommufd_machine *m, int fd, const void *buf, size_t n,
-			    uint64_t offset)
+ssize_t uiommufd_pwrite(struct uiommufd_machine *m, int fd, const void *buf, size_t n,
+			uint64_t offset)
 {
 	struct vfile *f = lookup(m, fd);
 	ssize_t ret = -EINVAL;
 
 	if (!f)
 		return -EBADF;
+	client_must_not_fail(m->client, true);
 	if (f->ops->pwrite)
 		ret = f->ops->pwrite(f, m->client, (uintptr_t)buf, n, offset);
+	client_must_not_fail(m->client, false);
 	vfile_put(f);
 	return ret;
 }
 
-API int uiommufd_mmap(struct uiommufd_machine *m, int fd, size_t length, int prot,
-		      int flags, uint64_t offset, void **out)
+int uiommufd_mmap(struct uiommufd_machine *m, int fd, size_t length, int prot, int flags,
+		  uint64_t offset, void **out)
 {
 	struct vfile *f = lookup(m, fd);
 	int err = -EINVAL;
@@ -163,7 +166,15 @@ API int uiommufd_mmap(struct uiommufd_machine *m, int fd, size_t length, int pro
 	return 0;
 }
 
-API int uiommufd_close(struct uiommufd_machine *m, int fd)
+unsigned long uiommufd_fail_nth(unsigned long n)
+{
+	unsigned long left = port_fail_nth_left();
+
+	port_fail_nth_of(PORT_FAIL_ALL, n);
+	return left;
+}
+
+int uiommufd_close(struct uiommufd_machine *m, int fd)
 {
 	if (close(fd))
 		return -errno;

@@ -31,7 +31,7 @@ void *port_alloc_page(void)
 {
 	void *page;
 
-	if (port_fail_now())
+	if (port_fail_now(PORT_FAIL_ALLOC))
 		return NULL;
 	page = aligned_alloc(PORT_PAGE_SIZE, PORT_PAGE_SIZE);
 	if (page)
@@ -124,7 +124,7 @@ void *port_alloc_page(void)
 	struct chunk *c = NULL;
 	void *page = NULL;
 
-	if (port_fail_now())
+	if (port_fail_now(PORT_FAIL_ALLOC))
 		return NULL;
 	pthread_mutex_lock(&lock);
 	if (!list_empty(&usable))

@@ -191,6 +191,20 @@ static long run_traced(struct uapi_call *call)
 	return result;
 }
 
+static long run(struct uapi_call *call)
+{
+	int ret = take(call);
+
+	if (ret) {
+		if (call->client->trace)
+			trace_refused(call, call->entry->cmd, ret);
+		return ret;
+	}
+	if (call->client->trace)
+		return run_traced(call);
+	return call->entry->handler(call);
+}
+
 long uapi_dispatch(const struct uapi_table *table, struct vfile *file,
 		   struct client *client, uint32_t cmd, uint64_t arg)
 {
@@ -200,16 +214,20 @@ long uapi_dispatch(const struct uapi_table *table, struct vfile *file,
 		.client = client,
 		.arg = arg,
 	};
-	int ret = call.entry ? take(&call) : refuse(table, client, cmd, arg);
+	long ret;
 
-	if (ret) {
+	if (!call.entry) {
+		ret = refuse(table, client, cmd, arg);
 		if (client->trace)
 			trace_refused(&call, cmd, ret);
 		return ret;
 	}
-	if (client->trace)
-		return run_traced(&call);
-	return call.entry->handler(&call);
+	if (!call.entry->takes_away)
+		return run(&call);
+	client_must_not_fail(client, true);
+	ret = run(&call);
+	client_must_not_fail(client, false);
+	return ret;
 }
 
 int uapi_respond(struct uapi_call *call, size_t n)

@@ -74,6 +74,7 @@ struct uapi_entry {
 	uint16_t size;
 	long (*handler)(struct uapi_call *call); /* NULL: known by name only, -ENOTTY */
 	const struct uapi_field *fields;         /* may be NULL */
+	bool takes_away;                         /* see client_ops.must_not_fail */
 };
 
 struct uapi_table {

@@ -51,6 +51,8 @@ struct vfile_ops {
 	 * of any exporter can be imported. NULL, or answering NULL: not a dma-buf.
 	 */
 	struct dmabuf *(*dmabuf)(struct vfile *f);
+	/* What /proc/PID/fd/N says of it, if it is no node. NULL: "/name:". */
+	void (*link_text)(struct vfile *f, char *buf, size_t cap);
 	/*
 	 * Of a queue (`ends`): read(2) and write(2), where they can be caught; @fd is a
 	 * duplicate of the client's end, to take back what lies in it.

@@ -119,12 +119,17 @@ static void write_command(struct pci_device *dev, const uint8_t *src, size_t n)
 	reset_update_master(dev);
 }
 
-/* There is no D1 and no D2: asking for them changes nothing. */
+/*
+ * There is no D1 and no D2: asking for them changes nothing. The way back from D3hot
+ * resets the function; its configuration stays, as vfio-pci saves and restores it.
+ */
 static void write_power(struct pci_device *dev, unsigned state)
 {
 	port_rwlock_write_lock(&dev->memory);
 	if (state == D3HOT)
 		reset_cut(dev);
+	else if (state == D0 && power(dev) == D3HOT)
+		reset_model(dev, UIOMMUFD_RESET_POWER);
 	if (state == D0 || state == D3HOT)
 		config_set_power(dev, state);
 	reset_uncut(dev);

@@ -96,7 +96,7 @@ static void power_management(struct pci_device *dev, uint8_t **link)
 	c->pm = PM_OFFSET;
 	p = capability(c, link, c->pm, CAP_ID_PM);
 	config_put16(p + 2, 0x0003); /* version 3; no D1, D2, PME */
-	config_put16(p + 4, 0x0008); /* No_Soft_Reset: D3hot keeps all state */
+	/* No_Soft_Reset is 0: on its way back from D3hot the function is reset. */
 }
 
 static void express(struct pci_device *dev, uint8_t **link)

@@ -51,9 +51,6 @@ struct pci_irqs {
 
 struct export_set;
 
-/* What programs that link the library call. */
-#define DEVICE_API __attribute__((visibility("default")))
-
 /* The handle that models have. */
 struct uiommufd_device {
 	struct pci_device *pci;

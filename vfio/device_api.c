@@ -23,13 +23,12 @@ struct uiommufd_channel {
 	struct list on_device;
 };
 
-DEVICE_API void *uiommufd_bar_memory(struct uiommufd_device *api, unsigned bar)
+void *uiommufd_bar_memory(struct uiommufd_device *api, unsigned bar)
 {
 	return bar < UIOMMUFD_BARS ? api->pci->bars[bar].bytes : NULL;
 }
 
-DEVICE_API int uiommufd_channel_create(struct uiommufd_device *api,
-				       struct uiommufd_channel **out)
+int uiommufd_channel_create(struct uiommufd_device *api, struct uiommufd_channel **out)
 {
 	struct pci_device *dev = api->pci;
 	struct uiommufd_channel *ch = port_alloc(sizeof(*ch));
@@ -45,7 +44,7 @@ DEVICE_API int uiommufd_channel_create(struct uiommufd_device *api,
 	return 0;
 }
 
-DEVICE_API void uiommufd_channel_destroy(struct uiommufd_channel *ch)
+void uiommufd_channel_destroy(struct uiommufd_channel *ch)
 {
 	if (!ch)
 		return;
@@ -72,32 +71,32 @@ static int report(int err, const struct dma_fault *f, struct uiommufd_fault *out
 	return err;
 }
 
-DEVICE_API int uiommufd_dma_read(struct uiommufd_channel *ch, uint64_t iova, void *dst,
-				 size_t n, struct uiommufd_fault *fault)
+int uiommufd_dma_read(struct uiommufd_channel *ch, uint64_t iova, void *dst, size_t n,
+		      struct uiommufd_fault *fault)
 {
 	struct dma_fault f = {0};
 
 	return report(dma_read(&ch->dma, iova, dst, n, &f), &f, fault);
 }
 
-DEVICE_API int uiommufd_dma_write(struct uiommufd_channel *ch, uint64_t iova,
-				  const void *src, size_t n, struct uiommufd_fault *fault)
+int uiommufd_dma_write(struct uiommufd_channel *ch, uint64_t iova, const void *src,
+		       size_t n, struct uiommufd_fault *fault)
 {
 	struct dma_fault f = {0};
 
 	return report(dma_write(&ch->dma, iova, src, n, &f), &f, fault);
 }
 
-DEVICE_API int uiommufd_dma_copy(struct uiommufd_channel *ch, uint64_t dst, uint64_t src,
-				 uint64_t n, struct uiommufd_fault *fault)
+int uiommufd_dma_copy(struct uiommufd_channel *ch, uint64_t dst, uint64_t src, uint64_t n,
+		      struct uiommufd_fault *fault)
 {
 	struct dma_fault f = {0};
 
 	return report(dma_copy(&ch->dma, dst, src, n, &f), &f, fault);
 }
 
-DEVICE_API int uiommufd_dma_fill(struct uiommufd_channel *ch, uint64_t dst, uint8_t byte,
-				 uint64_t n, struct uiommufd_fault *fault)
+int uiommufd_dma_fill(struct uiommufd_channel *ch, uint64_t dst, uint8_t byte, uint64_t n,
+		      struct uiommufd_fault *fault)
 {
 	struct dma_fault f = {0};
 

@@ -7,6 +7,7 @@
  * revoked.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -28,6 +29,8 @@ struct dma_buf_sync {
 struct dmabuf_file {
 	struct vfile f;
 	struct dmabuf *buf;
+	struct port_mutex lock;      /* a leaf */
+	char name[DMA_BUF_NAME_LEN]; /* lock: as the client calls it; at first "" */
 };
 
 /* Its memory is the device's and coherent with the CPU: there is nothing to do. */
@@ -43,20 +46,40 @@ static long sync_ioctl(struct client *c, uint64_t arg)
 	return 0;
 }
 
-/* The name is checked as Linux checks it; nobody reads it. */
-static long set_name_ioctl(struct client *c, uint64_t arg)
+/* -EINVAL: too long. */
+static int copy_name(struct client *c, uint64_t va, char name[DMA_BUF_NAME_LEN])
 {
-	char ch;
-
 	for (unsigned i = 0; i < DMA_BUF_NAME_LEN; i++) {
-		int err = client_copy_in(c, &ch, arg + i, 1);
+		int err = client_copy_in(c, &name[i], va + i, 1);
 
 		if (err)
 			return err;
-		if (!ch)
+		if (!name[i])
 			return 0;
 	}
 	return -EINVAL;
+}
+
+static long set_name_ioctl(struct dmabuf_file *file, struct client *c, uint64_t arg)
+{
+	char name[DMA_BUF_NAME_LEN];
+	int err = copy_name(c, arg, name);
+
+	if (err)
+		return err;
+	port_mutex_lock(&file->lock);
+	strcpy(file->name, name);
+	port_mutex_unlock(&file->lock);
+	return 0;
+}
+
+static void dmabuf_file_link_text(struct vfile *f, char *buf, size_t cap)
+{
+	struct dmabuf_file *file = container_of(f, struct dmabuf_file, f);
+
+	port_mutex_lock(&file->lock);
+	snprintf(buf, cap, "/%s:%s", f->ops->name, file->name);
+	port_mutex_unlock(&file->lock);
 }
 
 static long dmabuf_file_ioctl(struct vfile *f, struct client *c, uint32_t cmd,
@@ -67,7 +90,7 @@ static long dmabuf_file_ioctl(struct vfile *f, struct client *c, uint32_t cmd,
 		return sync_ioctl(c, arg);
 	case DMA_BUF_SET_NAME_A:
 	case DMA_BUF_SET_NAME_B:
-		return set_name_ioctl(c, arg);
+		return set_name_ioctl(container_of(f, struct dmabuf_file, f), c, arg);
 	default:
 		return -ENOTTY;
 	}
@@ -86,6 +109,7 @@ static void dmabuf_file_release(struct vfile *f)
 	struct dmabuf_file *file = container_of(f, struct dmabuf_file, f);
 
 	dmabuf_put(file->buf);
+	port_mutex_finish(&file->lock);
 	port_free(file);
 }
 
@@ -93,6 +117,7 @@ static const struct vfile_ops dmabuf_file_ops = {
 	.name = "dmabuf",
 	.ioctl = dmabuf_file_ioctl,
 	.dmabuf = dmabuf_file_dmabuf,
+	.link_text = dmabuf_file_link_text,
 	.release = dmabuf_file_release,
 };
 
@@ -106,6 +131,7 @@ int dmabuf_file_create(struct dmabuf *buf, struct vfile **out)
 	}
 	vfile_init(&file->f, &dmabuf_file_ops, -1, buf->size);
 	file->buf = buf;
+	port_mutex_init(&file->lock);
 	*out = &file->f;
 	return 0;
 }

@@ -82,7 +82,7 @@ static void replace(int *slot, int fd)
 	*slot = fd;
 }
 
-DEVICE_API void uiommufd_irq(struct uiommufd_device *api, unsigned vector)
+void uiommufd_irq(struct uiommufd_device *api, unsigned vector)
 {
 	struct pci_device *dev = api->pci;
 	struct pci_irqs *irqs = &dev->irqs;

@@ -7,8 +7,6 @@
 
 #include "uiommufd/device.h"
 
-#define API __attribute__((visibility("default")))
-
 static int suffix_shift(char c)
 {
 	switch (c) {
@@ -31,7 +29,7 @@ static int suffix_shift(char c)
 	}
 }
 
-API int uiommufd_parse_size(const char *text, uint64_t *bytes)
+int uiommufd_parse_size(const char *text, uint64_t *bytes)
 {
 	uint64_t value = 0;
 	const char *p = text;

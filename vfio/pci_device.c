@@ -19,8 +19,7 @@
 /* The window of message-signalled interrupts: DMA there is no memory access. */
 static const struct iommufd_resv msi_window = {0xfee00000, 0xfeefffff};
 
-DEVICE_API void uiommufd_device_error(struct uiommufd_device *api, const char *format,
-				      ...)
+void uiommufd_device_error(struct uiommufd_device *api, const char *format, ...)
 {
 	va_list args;
 

@@ -25,8 +25,6 @@
 
 #include "uiommufd/device.h"
 
-#define API __attribute__((visibility("default")))
-
 /* Rounds of looking at `pending`, some 10 ns each. */
 #define SPIN_MIN 32
 #define SPIN_MAX 4096
@@ -160,8 +158,8 @@ static void worker_free(struct uiommufd_worker *w)
 	free(w);
 }
 
-API int uiommufd_worker_create(struct uiommufd_device *dev, bool (*run)(void *arg),
-			       void *arg, struct uiommufd_worker **out)
+int uiommufd_worker_create(struct uiommufd_device *dev, bool (*run)(void *arg), void *arg,
+			   struct uiommufd_worker **out)
 {
 	struct uiommufd_worker *w = calloc(1, sizeof(*w));
 	int err;
@@ -185,14 +183,14 @@ API int uiommufd_worker_create(struct uiommufd_device *dev, bool (*run)(void *ar
 	return 0;
 }
 
-API void uiommufd_worker_kick(struct uiommufd_worker *w)
+void uiommufd_worker_kick(struct uiommufd_worker *w)
 {
 	/* A kick that is still pending covers this one: the thread has yet to look. */
 	if (!atomic_exchange(&w->pending, true))
 		wake_thread(w);
 }
 
-API void uiommufd_worker_pause(struct uiommufd_worker *w)
+void uiommufd_worker_pause(struct uiommufd_worker *w)
 {
 	atomic_fetch_add(&w->pauses, 1);
 	if (!atomic_load(&w->running))
@@ -203,13 +201,13 @@ API void uiommufd_worker_pause(struct uiommufd_worker *w)
 	pthread_mutex_unlock(&w->lock);
 }
 
-API void uiommufd_worker_resume(struct uiommufd_worker *w)
+void uiommufd_worker_resume(struct uiommufd_worker *w)
 {
 	if (atomic_fetch_sub(&w->pauses, 1) == 1)
 		wake_thread(w);
 }
 
-API void uiommufd_worker_destroy(struct uiommufd_worker *w)
+void uiommufd_worker_destroy(struct uiommufd_worker *w)
 {
 	if (!w)
 		return;

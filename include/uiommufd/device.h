@@ -28,6 +28,11 @@
 extern "C" {
 #endif
 
+/* What is declared here is what the library exports. */
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
+
 #define UIOMMUFD_BARS 6
 
 enum uiommufd_bar_flags {
@@ -173,6 +178,10 @@ void uiommufd_worker_pause(struct uiommufd_worker *w);
 void uiommufd_worker_resume(struct uiommufd_worker *w);
 /* Joins the thread. Takes NULL. */
 void uiommufd_worker_destroy(struct uiommufd_worker *w);
+
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 
 #ifdef __cplusplus
 }

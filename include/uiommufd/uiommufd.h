@@ -29,6 +29,11 @@
 extern "C" {
 #endif
 
+/* What is declared here is what the library exports. */
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
+
 struct uiommufd_machine;
 
 /* How to make a machine. Start from UIOMMUFD_CONFIG_INIT. */
@@ -85,6 +90,29 @@ int uiommufd_mmap(struct uiommufd_machine *m, int fd, size_t length, int prot, i
 		  uint64_t offset, void **out);
 /* close(2), and everything that the last close of the file entails, before returning. */
 int uiommufd_close(struct uiommufd_machine *m, int fd);
+
+/*
+ * Fault injection, as Linux's /proc/thread-self/fail-nth: of the points in the calling
+ * thread's calls from now on at which something may fail, the @n-th does, once; 0: none.
+ * A point is an allocation (-ENOMEM), a descriptor the library makes (-EMFILE), or a copy
+ * from or to the caller's memory (-EFAULT). Answers how many points the former count was
+ * still away from its fault; 0: it had happened, or there was no count. A sweep:
+ *
+ *	for (n = 1, left = 0; !left; n++) {
+ *		uiommufd_fail_nth(n);
+ *		ret = uiommufd_ioctl(...);
+ *		left = uiommufd_fail_nth(0);
+ *		// left == 0: a fault happened; else ret is that of a call without one
+ *	}
+ *
+ * What takes away (unmap, destroy, detach, reset, close) and accesses to regions have no
+ * such points.
+ */
+unsigned long uiommufd_fail_nth(unsigned long n);
+
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 
 #ifdef __cplusplus
 }

@@ -74,11 +74,17 @@ uint64_t region_offset(int fd, unsigned index, uint64_t *size, uint32_t *flags)
 	return info.offset;
 }
 
+void device_master(struct device *d)
+{
+	uint64_t config = region_offset(d->fd, VFIO_PCI_CONFIG_REGION_INDEX, NULL, NULL);
+	uint16_t command = 0x6; /* memory, bus master */
+
+	CHECK(pwrite(d->fd, &command, 2, (off_t)config + 4) == 2);
+}
+
 bool device_try_open(struct device *d, const char *path)
 {
 	struct vfio_device_attach_iommufd_pt at = {.argsz = sizeof(at)};
-	uint16_t command = 0x6; /* memory, bus master */
-	uint64_t config;
 
 	d->iommu = open_iommu();
 	d->ioas = alloc_ioas(d->iommu);
@@ -90,8 +96,7 @@ bool device_try_open(struct device *d, const char *path)
 	}
 	at.pt_id = d->ioas;
 	CHECK(!ioctl(d->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &at));
-	config = region_offset(d->fd, VFIO_PCI_CONFIG_REGION_INDEX, NULL, NULL);
-	CHECK(pwrite(d->fd, &command, 2, (off_t)config + 4) == 2);
+	device_master(d);
 	return true;
 }
 
@@ -389,4 +394,31 @@ void scenario_queue(void)
 	CHECK(copy == fd && read(fd, &fault, 3) == 3 && write(fd, &fault, 3) == 3);
 	close(fd);
 	close(iommu);
+}
+
+/* Files of ours as memory to be mapped: none is, and none is kept alive by itself. */
+void scenario_cycle(void)
+{
+	struct iommu_ioas_map_file m = {
+		.size = sizeof(m),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE,
+		.length = PAGE,
+	};
+	int iommu = open_iommu(), device = open(CDEV0, O_RDWR);
+	const int fds[] = {iommu, device};
+	struct device d;
+
+	m.ioas_id = alloc_ioas(iommu);
+	for (int i = 0; i < 2; i++) {
+		m.fd = fds[i];
+		m.iova += PAGE;
+		CHECK(!ioctl(iommu, IOMMU_IOAS_MAP_FILE, &m));
+	}
+	close(device);
+	/* Where a device is attached the memory is looked for at once. */
+	device_open(&d, CDEV0);
+	m.ioas_id = d.ioas;
+	m.fd = d.iommu;
+	CHECK_ERRNO(ioctl(d.iommu, IOMMU_IOAS_MAP_FILE, &m), EINVAL);
+	device_close(&d);
 }

@@ -13,6 +13,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "machine/files.h"
+
 #define PAGE      0x1000ull
 #define BAR_BYTES (1ull << 20)
 #define GET       VFIO_DEVICE_FEATURE_GET
@@ -310,6 +312,16 @@ static void test_made_while_disabled(void **state)
 #define SET_NAME_A _IOW('b', 1, uint32_t)
 #define SET_NAME_B _IOW('b', 1, uint64_t)
 
+static void check_link(struct fixture *f, int fd, const char *want)
+{
+	struct vfile *file = files_lookup(f->rig.machine.files, fd);
+	char text[64];
+
+	file->ops->link_text(file, text, sizeof(text));
+	vfile_put(file);
+	assert_string_equal(text, want);
+}
+
 static void test_ioctls(void **state)
 {
 	static const struct {
@@ -335,14 +347,17 @@ static void test_ioctls(void **state)
 		rig_set_config16(&f->rig, f->fd, RIG_COMMAND, 0);
 	}
 	assert_int_equal(rig_ioctl(&f->rig, fd, SYNC, RIG_BAD_VA), -EFAULT);
+	check_link(f, fd, "/dmabuf:");
 	assert_int_equal(rig_ioctl(&f->rig, fd, SET_NAME_A, name), 0);
 	assert_int_equal(rig_ioctl(&f->rig, fd, SET_NAME_B, name), 0);
 	assert_int_equal(rig_ioctl(&f->rig, fd, SET_NAME_B, RIG_BAD_VA), -EFAULT);
+	check_link(f, fd, "/dmabuf:bar2");
 	memset(name, 'x', 31);
 	name[31] = 0;
 	assert_int_equal(rig_ioctl(&f->rig, fd, SET_NAME_B, name), 0);
 	name[31] = 'x';
 	assert_int_equal(rig_ioctl(&f->rig, fd, SET_NAME_B, name), -EINVAL);
+	check_link(f, fd, "/dmabuf:xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
 	assert_int_equal(rig_ioctl(&f->rig, fd, _IOWR('b', 2, uint64_t), name), -ENOTTY);
 	assert_int_equal(rig_ioctl(&f->rig, fd, VFIO_DEVICE_RESET, NULL), -ENOTTY);
 	assert_int_equal(rig_mmap(&f->rig, fd, 0, PAGE, PROT_READ, MAP_SHARED), -EINVAL);

@@ -317,14 +317,38 @@ static void test_reset_keeps(void **state)
 	undo_command(f);
 	by_d3(f);
 	by_reset(f);
-	assert_int_equal(rig_config16(&f->rig, f->fd, RIG_PMCSR), 8);
+	assert_int_equal(rig_config16(&f->rig, f->fd, RIG_PMCSR), 0);
 	assert_int_equal(map(f, f->buf, I), 0);
 	assert_true(reach(f, I));
 	by_d3(f);
 	by_flr(f);
-	assert_int_equal(rig_config16(&f->rig, f->fd, RIG_PMCSR), 8);
+	assert_int_equal(rig_config16(&f->rig, f->fd, RIG_PMCSR), 0);
 	assert_false(reach(f, I));
 	assert_int_equal(unmap(f, I, BAR_BYTES), 0);
+}
+
+/* The way back from D3hot resets the function, once, and keeps its configuration. */
+static void test_power_reset(void **state)
+{
+	struct fixture *f = *state;
+	_Atomic unsigned *resets = f->models[0].resets;
+	unsigned command = rig_config16(&f->rig, f->fd, RIG_COMMAND);
+	unsigned functions = resets[UIOMMUFD_RESET_FUNCTION];
+
+	by_d3(f);
+	assert_int_equal(rig_config16(&f->rig, f->fd, RIG_PMCSR), 3);
+	by_d3(f);
+	assert_int_equal(resets[UIOMMUFD_RESET_POWER], 0);
+	undo_d3(f);
+	assert_int_equal(resets[UIOMMUFD_RESET_POWER], 1);
+	assert_int_equal(rig_config16(&f->rig, f->fd, RIG_PMCSR), 0);
+	assert_int_equal(rig_config16(&f->rig, f->fd, RIG_COMMAND), command);
+	undo_d3(f);
+	assert_int_equal(resets[UIOMMUFD_RESET_POWER], 1);
+	by_d3(f);
+	by_reset(f);
+	assert_int_equal(resets[UIOMMUFD_RESET_POWER], 1);
+	assert_int_equal(resets[UIOMMUFD_RESET_FUNCTION], functions + 1);
 }
 
 /* LOW_POWER_ENTRY twice; a buffer made in between is live until then. */
@@ -457,6 +481,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_revoke, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_both, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reset_keeps, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_power_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_low_power, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bus_master, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_close, setup, teardown),
