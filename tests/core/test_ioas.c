@@ -8,8 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdlib.h>
 
 #include "tests/core/ioas_env.h"
+#include "tests/core/test_port.h"
 
 /* ---- sections A, E, F, H, K ----------------------------------------------- */
 

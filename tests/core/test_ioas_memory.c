@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The IOAS and want of memory: what needs some fails cleanly whichever allocation fails,
- * and succeeds afterwards; what takes away needs none.
+ * The IOAS in want of memory: every allocation of a call fails once, nothing is left of
+ * the call, and the same call then succeeds; what takes away allocates nothing.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdlib.h>
 
 #include "tests/core/ioas_env.h"
 #include "tests/core/test_port.h"

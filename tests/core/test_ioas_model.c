@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "tests/core/ioas_fixture.h"
+#include "tests/core/ioas_model_seen.h"
 #include "tests/core/test_port.h"
 
 #define CELL      ((uint64_t)1024)
@@ -90,23 +91,6 @@ static bool has_domain(const struct space *s)
 static uint64_t alignment(const struct space *s)
 {
 	return has_domain(s) || s->large_off ? PAGE : 1;
-}
-
-/*
- * How often each kind of operation gave each result, so that a run that does nothing
- * worth while is noticed.
- */
-enum kind { MAP, COPY, UNMAP, ADD, RESERVE, ALLOW, LARGE, NKINDS };
-static const char *const kind_name[] = {"map",     "copy",  "unmap", "add domain",
-					"reserve", "allow", "large"};
-static unsigned long seen[NKINDS][128];
-
-static void check_rc(enum kind kind, int rc, int expected)
-{
-	if (rc != expected)
-		print_error("%s: %d, expected %d\n", kind_name[kind], rc, expected);
-	assert_int_equal(rc, expected);
-	seen[kind][-rc]++;
 }
 
 static const struct area *area_at(const struct space *s, unsigned cell)
@@ -744,32 +728,6 @@ static void finish(void)
 	for (unsigned b = 0; b < NBUFS; b++)
 		dmabuf_put(m.buf[b].buf);
 	assert_clean();
-}
-
-static void check_seen(unsigned long n)
-{
-	static const int errnos[NKINDS][8] = {
-		[MAP] = {EPERM, EFAULT, EEXIST, EINVAL, ENOSPC, EOVERFLOW},
-		[COPY] = {EPERM, ENOENT, EFAULT, EEXIST, EINVAL, ENOSPC},
-		[UNMAP] = {ENOENT, EINVAL},
-		[ADD] = {EFAULT, EADDRINUSE},
-		[RESERVE] = {EADDRINUSE},
-		[ALLOW] = {EADDRINUSE, EINVAL},
-		[LARGE] = {EADDRINUSE, EINVAL},
-	};
-
-	for (unsigned k = 0; k < NKINDS; k++) {
-		print_message("%s: ok %lu", kind_name[k], seen[k][0]);
-		for (unsigned e = 1; e < 128; e++)
-			if (seen[k][e])
-				print_message(", %s %lu", strerror(e), seen[k][e]);
-		print_message("\n");
-		if (n < 100000)
-			continue;
-		assert_true(seen[k][0] >= n / 1000);
-		for (unsigned i = 0; errnos[k][i]; i++)
-			assert_true(seen[k][errnos[k][i]] > 0);
-	}
 }
 
 static void random_operations(void **state)
