@@ -13,8 +13,7 @@
 #include "tests/core/ioas_env.h"
 #include "tests/core/test_port.h"
 
-/* ---- sections A, E, F, H, K ---------------------------------------------------------
- */
+/* ---- sections A, E, F, H, K ----------------------------------------------- */
 
 static void unattached_files(void **state)
 {
