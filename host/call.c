@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -370,6 +371,43 @@ static void client_op_must_not_fail(struct client *client, bool begins)
 	port_fail_exempt(begins ? PORT_FAIL_COPY : 0);
 }
 
+/* The real uid of a thread; that of its files in /proc, most often, tells it at once. */
+static bool uid_of(pid_t tid, uint32_t *uid)
+{
+	char path[32], line[128];
+	struct stat st;
+	bool found = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)tid);
+	if (stat(path, &st))
+		return false;
+	*uid = st.st_uid;
+	if (st.st_uid == getuid())
+		return true;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	while (!found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "Uid: %u", uid) == 1;
+	fclose(f);
+	return found;
+}
+
+static bool client_op_owner(struct client *client, struct client_owner *out)
+{
+	struct call *c = call_of(client);
+	struct process *p;
+
+	if (call_process(c, &p) || !uid_of(c->tid, &out->uid))
+		return false;
+	out->pid = process_id(p);
+	out->id = process_serial(p);
+	out->may_lock = client_may_lock(c->tid);
+	return true;
+}
+
 static const struct client_ops call_client_ops = {
 	.copy_in = client_op_copy_in,
 	.copy_out = client_op_copy_out,
@@ -378,6 +416,7 @@ static const struct client_ops call_client_ops = {
 	.user_memory = client_op_user_memory,
 	.privileged = client_op_privileged,
 	.must_not_fail = client_op_must_not_fail,
+	.owner = client_op_owner,
 };
 
 void call_init(struct call *c, struct host *host, int listener,

@@ -22,6 +22,7 @@
 #include "host/fail_nth.h"
 #include "host/host.h"
 #include "host/log.h"
+#include "host/proc_status.h"
 #include "host/process.h"
 #include "host/view.h"
 #include "machine/files.h"
@@ -240,6 +241,16 @@ static long reopen(struct call *c, int fd, int flags)
 	return n && n->kind == VIEW_DEVICE ? open_node(c, n, flags) : CALL_PROCEED;
 }
 
+/* The one kind of file outside our part of the tree that we have something to add to. */
+static long open_status(struct call *c, const char *path, int flags)
+{
+	long fd = CALL_PROCEED;
+
+	if ((flags & O_ACCMODE) == O_RDONLY && !(flags & (O_PATH | O_DIRECTORY)))
+		fd = proc_status_open(c, path);
+	return fd == CALL_PROCEED ? fd : install(c, (int)fd, flags);
+}
+
 static long do_open(struct call *c, int dirfd, uint64_t path, int flags)
 {
 	bool follow = !(flags & O_NOFOLLOW) &&
@@ -254,7 +265,7 @@ static long do_open(struct call *c, int dirfd, uint64_t path, int flags)
 	else if (!r && t.kind == TARGET_NTH && !(flags & O_PATH))
 		r = open_nth(c, t.tid, flags);
 	else if (!r)
-		return CALL_PROCEED;
+		r = open_status(c, t.path, flags);
 	if (r != CALL_PROCEED)
 		log_call(c, r, "open(\"%s\", %#x)", t.path, (unsigned)flags);
 	return r;

@@ -31,6 +31,7 @@
 #include "uiommufd/abi/iommufd.h"
 
 struct iommufd_access;
+struct pin_account;
 
 enum object_type {
 	OBJECT_ANY, /* for lookups */
@@ -76,6 +77,7 @@ struct iommufd_ctx {
 	struct list maps;                 /* viommu_mmap.c */
 	struct iommufd_object *vfio_ioas; /* IOMMU_VFIO_IOAS; not a use */
 	bool rlimit_per_process;          /* IOMMU_OPTION_RLIMIT_MODE */
+	pthread_mutex_t change; /* IOAS_CHANGE_PROCESS: one at a time; outermost */
 };
 
 struct iommufd_ioas {
@@ -318,6 +320,12 @@ long iommufd_ioas_alloc(struct uapi_call *call);
 long iommufd_ioas_iova_ranges(struct uapi_call *call);
 long iommufd_ioas_allow_iovas(struct uapi_call *call);
 long iommufd_ioas_unmap(struct uapi_call *call);
+/* account.c */
+/*
+ * The account for what the calling client maps into IOASes of the context, with a
+ * reference; NULL: it is nobody's. -ENOMEM.
+ */
+int account_of_caller(struct uapi_call *call, struct pin_account **out);
 long iommufd_ioas_change_process(struct uapi_call *call);
 /* map.c */
 long iommufd_ioas_map(struct uapi_call *call);

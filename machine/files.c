@@ -45,8 +45,11 @@
 /* Lock bytes lie above every region, where no other lock of a client would be. */
 #define LOCK_BASE ((off_t)VFILE_STORAGE_BYTES + 1)
 #define BUCKETS   256
-/* How long a close may be seen half done: far longer than the kernel takes. */
-#define PENDING_NS 100000000ull
+/*
+ * How long a close may be seen half done. The kernel takes microseconds, but the closing
+ * thread may lose its CPU in the middle, for long where there are many of them.
+ */
+#define PENDING_NS 5000000000ull
 
 struct open_file {
 	struct list on_node;
@@ -615,6 +618,9 @@ int files_destroy(struct files *files)
 	if (!files)
 		return 0;
 	files_reap(files);
+	list_init(&dead);
+	collect_pending(files, true, &dead);
+	put_all(&dead);
 	list_init(&dead);
 	for (size_t i = 0; i < BUCKETS; i++) {
 		list_for_each_safe (it, &files->by_ino[i]) {

@@ -82,6 +82,16 @@ static void local_must_not_fail(struct client *c, bool begins)
 	port_fail_exempt(begins ? PORT_FAIL_COPY : 0);
 }
 
+static bool local_owner(struct client *c, struct client_owner *out)
+{
+	*out = (struct client_owner){
+		.pid = getpid(),
+		.uid = getuid(),
+		.may_lock = client_may_lock(0),
+	};
+	return true;
+}
+
 static const struct client_ops local_ops = {
 	.copy_in = local_copy_in,
 	.copy_out = local_copy_out,
@@ -90,6 +100,7 @@ static const struct client_ops local_ops = {
 	.user_memory = local_user_memory,
 	.privileged = local_privileged,
 	.must_not_fail = local_must_not_fail,
+	.owner = local_owner,
 };
 
 static int local_space_read(struct memory_space *s, uint64_t va, void *dst, size_t n)

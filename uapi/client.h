@@ -21,6 +21,14 @@ struct mem_source;
 struct uapi_trace;
 struct vfile;
 
+/* On whose account a client pins memory. */
+struct client_owner {
+	int pid;       /* of the process, also for prlimit(2) */
+	uint64_t id;   /* tells the process from others with the same number */
+	uint32_t uid;  /* the user all of whose processes count together */
+	bool may_lock; /* no limit holds for it: CAP_IPC_LOCK */
+};
+
 struct client_ops {
 	/* Exactly @n bytes or -EFAULT. */
 	int (*copy_in)(struct client *c, void *dst, uint64_t va, size_t n);
@@ -49,6 +57,8 @@ struct client_ops {
 	 * that its copies are no points at which faults are injected. NULL: none are.
 	 */
 	void (*must_not_fail)(struct client *c, bool begins);
+	/* False, or NULL: what it pins is nobody's, and not counted. */
+	bool (*owner)(struct client *c, struct client_owner *out);
 };
 
 struct client {
@@ -80,6 +90,9 @@ static inline void client_must_not_fail(struct client *c, bool begins)
  * *@out when it is some other kind of file. -EBADF.
  */
 int client_get_vfile(struct client *c, int fd, struct vfile **out);
+
+/* Has thread @tid (0: the calling one) CAP_IPC_LOCK in its own user namespace? */
+bool client_may_lock(int tid);
 
 /*
  * The client's @fd as an eventfd of ours: a duplicate that the caller closes. -EBADF;

@@ -786,7 +786,7 @@ static void check_seen(unsigned long n)
 static void random_operations(void **state)
 {
 	const char *length = getenv("MODEL_OPS");
-	unsigned long n = length ? strtoul(length, NULL, 0) : 200000;
+	unsigned long n = length ? strtoul(length, NULL, 0) : 100000;
 	uint64_t seed = test_seed(0x1a5);
 
 	print_message("seed %#llx\n", (unsigned long long)seed);

@@ -395,3 +395,30 @@ void scenario_queue(void)
 	close(fd);
 	close(iommu);
 }
+
+/* Files of ours as memory to be mapped: none is, and none is kept alive by itself. */
+void scenario_cycle(void)
+{
+	struct iommu_ioas_map_file m = {
+		.size = sizeof(m),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE,
+		.length = PAGE,
+	};
+	int iommu = open_iommu(), device = open(CDEV0, O_RDWR);
+	const int fds[] = {iommu, device};
+	struct device d;
+
+	m.ioas_id = alloc_ioas(iommu);
+	for (int i = 0; i < 2; i++) {
+		m.fd = fds[i];
+		m.iova += PAGE;
+		CHECK(!ioctl(iommu, IOMMU_IOAS_MAP_FILE, &m));
+	}
+	close(device);
+	/* Where a device is attached the memory is looked for at once. */
+	device_open(&d, CDEV0);
+	m.ioas_id = d.ioas;
+	m.fd = d.iommu;
+	CHECK_ERRNO(ioctl(d.iommu, IOMMU_IOAS_MAP_FILE, &m), EINVAL);
+	device_close(&d);
+}

@@ -24,6 +24,7 @@
 	SCENARIO(regions)                                                                \
 	SCENARIO(dmabuf)                                                                 \
 	SCENARIO(queue)                                                                  \
+	SCENARIO(cycle)                                                                  \
 	SCENARIO(qemu_walk)                                                              \
 	SCENARIO(stat)                                                                   \
 	SCENARIO(open)                                                                   \
