@@ -366,11 +366,6 @@ static bool client_op_privileged(struct client *client)
 	return effective >> CAP_SYS_RESOURCE_BIT & 1;
 }
 
-static void client_op_must_not_fail(struct client *client, bool begins)
-{
-	port_fail_exempt(begins ? PORT_FAIL_COPY : 0);
-}
-
 /* The real uid of a thread; that of its files in /proc, most often, tells it at once. */
 static bool uid_of(pid_t tid, uint32_t *uid)
 {
@@ -408,6 +403,11 @@ static bool client_op_owner(struct client *client, struct client_owner *out)
 	return true;
 }
 
+static void client_op_must_not_fail(struct client *client, bool begins)
+{
+	port_fail_exempt(begins ? PORT_FAIL_COPY : 0);
+}
+
 static const struct client_ops call_client_ops = {
 	.copy_in = client_op_copy_in,
 	.copy_out = client_op_copy_out,
@@ -415,8 +415,8 @@ static const struct client_ops call_client_ops = {
 	.install = client_op_install,
 	.user_memory = client_op_user_memory,
 	.privileged = client_op_privileged,
-	.must_not_fail = client_op_must_not_fail,
 	.owner = client_op_owner,
+	.must_not_fail = client_op_must_not_fail,
 };
 
 void call_init(struct call *c, struct host *host, int listener,

@@ -94,7 +94,7 @@ static int report(struct veventq *vq, const void *data, size_t n)
 	int err = e ? 0 : -ENOMEM;
 
 	port_mutex_lock(&vq->q.lock);
-	eventq_push(&vq->q); /* notices what has been read natively */
+	eventq_settle(&vq->q);
 	if (e && vq->nr_events == vq->depth) {
 		port_free(e);
 		e = NULL;
