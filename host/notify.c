@@ -214,6 +214,12 @@ static bool call_waits(const struct notify *n)
 	return poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
 }
 
+static void wait_for_work(struct notify *n)
+{
+	while (sem_wait(&n->work) && errno == EINTR)
+		;
+}
+
 static void *monitor_main(void *arg)
 {
 	struct notify *n = arg;
@@ -231,14 +237,14 @@ static void *monitor_main(void *arg)
 			usleep(NOTIFY_TICK_US);
 			continue;
 		}
-		/* A call that comes between the two looks is not missed. */
+		/*
+		 * A call that came before we said that we sleep was not told to wake us.
+		 * One that came after has done so, or will.
+		 */
 		n->monitor_asleep = true;
-		if (n->calls == seen && !n->stop)
-			while (sem_wait(&n->work) && errno == EINTR)
-				;
-		else if (!atomic_exchange(&n->monitor_asleep, false))
-			while (sem_wait(&n->work) && errno == EINTR)
-				;
+		if ((n->calls == seen && !n->stop) ||
+		    !atomic_exchange(&n->monitor_asleep, false))
+			wait_for_work(n);
 		idle = 0;
 	}
 	return NULL;
