@@ -25,6 +25,7 @@
 	SCENARIO(dma_exec)                                                               \
 	SCENARIO(regions)                                                                \
 	SCENARIO(dmabuf)                                                                 \
+	SCENARIO(memlock)                                                                \
 	SCENARIO(queue)                                                                  \
 	SCENARIO(cycle)                                                                  \
 	SCENARIO(qemu_walk)                                                              \
