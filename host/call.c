@@ -345,6 +345,22 @@ static int client_op_user_memory(struct client *client, uint64_t va, uint64_t le
 	return err;
 }
 
+static int client_op_vma(struct client *client, uint64_t va, struct client_vma *out)
+{
+	struct call *c = call_of(client);
+	struct memory_space *space;
+	struct process *p;
+	int err = call_process(c, &p);
+
+	if (!err)
+		err = process_space(p, c, &space);
+	if (err)
+		return err == -ENOMEM ? err : -EFAULT;
+	err = memory_space_vma(client->machine, space, va, out);
+	memory_space_put(space);
+	return err;
+}
+
 #define CAP_SYS_RESOURCE_BIT 24
 
 static bool client_op_privileged(struct client *client)
@@ -414,6 +430,7 @@ static const struct client_ops call_client_ops = {
 	.get_fd = client_op_get_fd,
 	.install = client_op_install,
 	.user_memory = client_op_user_memory,
+	.vma = client_op_vma,
 	.privileged = client_op_privileged,
 	.owner = client_op_owner,
 	.must_not_fail = client_op_must_not_fail,

@@ -89,6 +89,8 @@ static int space_vma(struct memory_space *s, uint64_t va, struct memory_vma *out
 	out->file_offset = v.file_offset + (va - v.start);
 	/* Only our placeholders are large enough to have such offsets. */
 	out->device = out->file_offset & VFILE_MARK;
+	out->dev = v.dev;
+	out->ino = v.ino;
 	if (!out->device)
 		out->fd = memory_file(space, &v);
 	return 0;

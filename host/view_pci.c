@@ -290,37 +290,72 @@ static int add_device(struct view *v, struct pci_device *dev)
 	return err ? err : add_links(&d);
 }
 
-static int add_iommu_node(struct view *v)
+/* A device of class misc: /dev/<node>, and what names it in /sys. */
+static int add_misc(struct view *v, const char *name, const char *node, int minor)
 {
-	static const char dir[] = "/sys/devices/virtual/misc/iommu";
-	char path[PATH_BYTES], number[16];
+	char dir[64], path[PATH_BYTES], target[PATH_BYTES];
 	int err;
 
-	snprintf(number, sizeof(number), "%d:%d", MACHINE_IOMMU_MAJOR,
-		 MACHINE_IOMMU_MINOR);
+	snprintf(dir, sizeof(dir), "/sys/devices/virtual/misc/%s", name);
 	err = view_own_dir(v, dir);
 	snprintf(path, sizeof(path), "%s/dev", dir);
 	if (!err)
-		err = view_add_text(v, path, "%s\n", number);
+		err = view_add_text(v, path, "%d:%d\n", MACHINE_MISC_MAJOR, minor);
 	snprintf(path, sizeof(path), "%s/uevent", dir);
 	if (!err)
-		err = view_add_text(v, path, "MAJOR=%d\nMINOR=%d\nDEVNAME=iommu\n",
-				    MACHINE_IOMMU_MAJOR, MACHINE_IOMMU_MINOR);
+		err = view_add_text(v, path, "MAJOR=%d\nMINOR=%d\nDEVNAME=%s\n",
+				    MACHINE_MISC_MAJOR, minor, node);
 	snprintf(path, sizeof(path), "%s/subsystem", dir);
 	if (!err)
 		err = view_add_link(v, path, "../../../../class/misc");
+	snprintf(path, sizeof(path), "/sys/class/misc/%s", name);
+	snprintf(target, sizeof(target), "../../devices/virtual/misc/%s", name);
 	if (!err)
-		err = view_add_link(v, "/sys/class/misc/iommu",
-				    "../../devices/virtual/misc/iommu");
-	snprintf(path, sizeof(path), "/sys/dev/char/%s", number);
+		err = view_add_link(v, path, target);
+	snprintf(path, sizeof(path), "/sys/dev/char/%d:%d", MACHINE_MISC_MAJOR, minor);
 	if (!err)
-		err = view_add_link(v, path, "../../devices/virtual/misc/iommu");
-	snprintf(path, sizeof(path), "/dev/char/%s", number);
+		err = view_add_link(v, path, target);
+	snprintf(path, sizeof(path), "/dev/char/%d:%d", MACHINE_MISC_MAJOR, minor);
+	snprintf(target, sizeof(target), "../%s", node);
 	if (!err)
-		err = view_add_link(v, path, "../iommu");
+		err = view_add_link(v, path, target);
+	snprintf(path, sizeof(path), "/dev/%s", node);
 	return err ? err
-		   : view_add_device(v, "/dev/iommu",
-				     makedev(MACHINE_IOMMU_MAJOR, MACHINE_IOMMU_MINOR));
+		   : view_add_device(v, path,
+				     makedev(MACHINE_MISC_MAJOR, (unsigned)minor));
+}
+
+/* A group's node: /dev/vfio/N, of class vfio. */
+static int add_group_node(struct view *v, unsigned n)
+{
+	char dir[64], path[PATH_BYTES], target[PATH_BYTES];
+	int err;
+
+	snprintf(dir, sizeof(dir), "/sys/devices/virtual/vfio/%u", n);
+	err = view_own_dir(v, dir);
+	snprintf(path, sizeof(path), "%s/dev", dir);
+	if (!err)
+		err = view_add_text(v, path, "%d:%u\n", MACHINE_VFIO_GROUP_MAJOR, n);
+	snprintf(path, sizeof(path), "%s/uevent", dir);
+	if (!err)
+		err = view_add_text(v, path, "MAJOR=%d\nMINOR=%u\nDEVNAME=vfio/%u\n",
+				    MACHINE_VFIO_GROUP_MAJOR, n, n);
+	snprintf(path, sizeof(path), "%s/subsystem", dir);
+	if (!err)
+		err = view_add_link(v, path, "../../../../class/vfio");
+	snprintf(path, sizeof(path), "/sys/class/vfio/%u", n);
+	snprintf(target, sizeof(target), "../../devices/virtual/vfio/%u", n);
+	if (!err)
+		err = view_add_link(v, path, target);
+	snprintf(path, sizeof(path), "/sys/dev/char/%d:%u", MACHINE_VFIO_GROUP_MAJOR, n);
+	if (!err)
+		err = view_add_link(v, path, target);
+	snprintf(path, sizeof(path), "/dev/char/%d:%u", MACHINE_VFIO_GROUP_MAJOR, n);
+	snprintf(target, sizeof(target), "../vfio/%u", n);
+	if (!err)
+		err = view_add_link(v, path, target);
+	snprintf(path, sizeof(path), "/dev/vfio/%u", n);
+	return err ? err : view_add_device(v, path, makedev(MACHINE_VFIO_GROUP_MAJOR, n));
 }
 
 /* Where a program looks to see whether the kernel has the drivers. */
@@ -331,8 +366,8 @@ static const char *const directories[] = {
 };
 
 static const char *const listed[] = {
-	"/sys/bus/pci/devices", "/sys/bus/pci/drivers",     "/sys/class/iommu",
-	"/sys/class/vfio-dev",  "/sys/kernel/iommu_groups",
+	"/sys/bus/pci/devices", "/sys/bus/pci/drivers", "/sys/class/iommu",
+	"/sys/class/vfio",      "/sys/class/vfio-dev",  "/sys/kernel/iommu_groups",
 };
 
 int view_populate(struct view *v, struct machine *m)
@@ -349,7 +384,11 @@ int view_populate(struct view *v, struct machine *m)
 	for (size_t i = 0; !err && i < ARRAY_LEN(directories); i++)
 		err = view_own_dir(v, directories[i]);
 	if (!err)
-		err = add_iommu_node(v);
+		err = add_misc(v, "iommu", "iommu", MACHINE_IOMMU_MINOR);
+	if (!err)
+		err = add_misc(v, "vfio", "vfio/vfio", MACHINE_VFIO_CONTAINER_MINOR);
+	for (size_t i = 0; !err && i < m->nr_groups; i++)
+		err = add_group_node(v, m->groups[i].number);
 	for (size_t i = 0; !err && i < m->nr_devices; i++)
 		err = add_device(v, m->devices[i]);
 	for (size_t i = 0; !err && i < ARRAY_LEN(listed); i++)

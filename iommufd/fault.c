@@ -233,7 +233,7 @@ static int install(struct uapi_call *call, struct iommufd_fault *f)
 		return fd;
 	cmd->out_fault_fd = (uint32_t)fd;
 	object_publish(call_ctx(call), &f->q.obj);
-	uapi_respond(call, sizeof(*cmd));
+	uapi_respond_done(call, sizeof(*cmd));
 	return 0;
 }
 

@@ -74,7 +74,7 @@ int iommufd_open(struct machine *m, struct vfile **out)
 		return err;
 	}
 	vfile_init(&ctx->file, &ctx_ops, storage, 0);
-	ctx->file.rdev = makedev(MACHINE_IOMMU_MAJOR, MACHINE_IOMMU_MINOR);
+	ctx->file.rdev = makedev(MACHINE_MISC_MAJOR, MACHINE_IOMMU_MINOR);
 	ctx->machine = m;
 	pthread_mutex_init(&ctx->lock, NULL);
 	pthread_mutex_init(&ctx->change, NULL);

@@ -135,7 +135,7 @@ long iommufd_ioas_map(struct uapi_call *call)
 	err = map_user(call, ioas->ioas, &req);
 	if (!err) {
 		cmd->iova = req.iova;
-		err = uapi_respond(call, sizeof(*cmd));
+		err = uapi_respond_done(call, sizeof(*cmd));
 	}
 	object_put(ctx, &ioas->obj);
 	return err;
@@ -238,7 +238,7 @@ long iommufd_ioas_map_file(struct uapi_call *call)
 	err = map_file(call, ioas->ioas, cmd->fd, &req);
 	if (!err) {
 		cmd->iova = req.iova;
-		err = uapi_respond(call, sizeof(*cmd));
+		err = uapi_respond_done(call, sizeof(*cmd));
 	}
 	object_put(ctx, &ioas->obj);
 	return err;
@@ -283,7 +283,7 @@ long iommufd_ioas_copy(struct uapi_call *call)
 			prot_of(cmd->flags), fixed(cmd->flags), &iova);
 	if (!err) {
 		cmd->dst_iova = iova;
-		err = uapi_respond(call, sizeof(*cmd));
+		err = uapi_respond_done(call, sizeof(*cmd));
 	}
 	object_put(ctx, &dst->obj);
 out_src:

@@ -292,7 +292,7 @@ static int install(struct uapi_call *call, struct veventq *vq)
 	if (fd < 0)
 		return fd;
 	cmd->out_veventq_fd = (uint32_t)fd;
-	uapi_respond(call, sizeof(*cmd));
+	uapi_respond_done(call, sizeof(*cmd));
 	return 0;
 }
 

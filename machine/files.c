@@ -451,6 +451,23 @@ static bool hung_up(int fd)
 	return poll(&p, 1, 0) == 1 && p.revents & (POLLHUP | POLLERR);
 }
 
+struct vfile *files_find(struct files *files, dev_t dev, ino_t ino)
+{
+	struct vfile *f = NULL;
+	struct node *n;
+
+	if (dev != files->dev)
+		return NULL;
+	pthread_mutex_lock(&files->lock);
+	n = find_by_ino(files, dev, ino);
+	if (n && !list_empty(&n->opens)) {
+		f = list_entry(n->opens.next, struct open_file, on_node)->vfile;
+		vfile_get(f);
+	}
+	pthread_mutex_unlock(&files->lock);
+	return f;
+}
+
 /* Move the node's closed opens to @dead; false when there were none. */
 static bool collect_closed(struct files *files, struct node *n, struct list *dead)
 {

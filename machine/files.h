@@ -21,6 +21,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "uapi/vfile.h"
 
@@ -40,6 +41,8 @@ int files_open(struct files *files, struct vfile *f, int open_flags);
 /* The virtual file behind @fd (of our process), with a reference for the caller, or
  * NULL when it is not a placeholder. */
 struct vfile *files_lookup(struct files *files, int fd);
+/* One of the virtual files whose placeholders are opens of this memory file, likewise. */
+struct vfile *files_find(struct files *files, dev_t dev, ino_t ino);
 
 /*
  * Tell queues of what their clients have done (vfile_ops.ready), and release every

@@ -72,6 +72,13 @@ static int local_user_memory(struct client *c, uint64_t va, uint64_t length,
 	return memory_user_source(c->machine->memory, &l->space, va, out);
 }
 
+static int local_vma(struct client *c, uint64_t va, struct client_vma *out)
+{
+	struct local_client *l = container_of(c, struct local_client, base);
+
+	return memory_space_vma(c->machine, &l->space, va, out);
+}
+
 static bool local_privileged(struct client *c)
 {
 	return geteuid() == 0;
@@ -98,6 +105,7 @@ static const struct client_ops local_ops = {
 	.get_fd = local_get_fd,
 	.install = local_install,
 	.user_memory = local_user_memory,
+	.vma = local_vma,
 	.privileged = local_privileged,
 	.must_not_fail = local_must_not_fail,
 	.owner = local_owner,
@@ -120,10 +128,16 @@ static void local_space_file(struct local_client *l, const struct vma *v, uint64
 {
 	struct vfile *f;
 
+	out->file_offset = v->file_offset + (va - v->start);
+	out->dev = v->dev;
+	out->ino = v->ino;
+	/* Only our placeholders are large enough to have such offsets. */
+	out->device = out->file_offset & VFILE_MARK;
+	if (out->device)
+		return;
 	out->fd = vma_open_file(getpid(), v);
 	if (out->fd < 0)
 		return;
-	out->file_offset = v->file_offset + (va - v->start);
 	f = files_lookup(l->base.machine->files, out->fd);
 	if (f) {
 		vfile_put(f);

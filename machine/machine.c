@@ -186,12 +186,27 @@ static struct pci_device *device_of_node(struct machine *m, const char *path)
 	return index < m->nr_devices ? m->devices[index] : NULL;
 }
 
+static bool is_group_node(const char *path, unsigned *group)
+{
+	char again[32];
+
+	if (sscanf(path, "/dev/vfio/%u", group) != 1)
+		return false;
+	snprintf(again, sizeof(again), "/dev/vfio/%u", *group);
+	return !strcmp(path, again);
+}
+
 int machine_open_node(struct machine *m, const char *path, struct vfile **out)
 {
 	struct pci_device *dev;
+	unsigned group;
 
 	if (!strcmp(path, "/dev/iommu"))
 		return iommufd_open(m, out);
+	if (!strcmp(path, "/dev/vfio/vfio"))
+		return vfio_container_open(out);
+	if (is_group_node(path, &group))
+		return vfio_group_open(m, group, out);
 	dev = device_of_node(m, path);
 	return dev ? vfio_cdev_open(dev, out) : -ENOENT;
 }

@@ -50,9 +50,11 @@ struct machine {
 
 /* The device's character device numbers: what fstat and sysfs answer. Linux hands
  * these out at run time; ours are constant. */
-#define MACHINE_VFIO_MAJOR  511
-#define MACHINE_IOMMU_MAJOR 10
-#define MACHINE_IOMMU_MINOR 125
+#define MACHINE_VFIO_MAJOR           511
+#define MACHINE_MISC_MAJOR           10
+#define MACHINE_IOMMU_MINOR          125
+#define MACHINE_VFIO_GROUP_MAJOR     510 /* the minor is the group's number */
+#define MACHINE_VFIO_CONTAINER_MINOR 196
 
 int machine_create(const struct uiommufd_config *config, char *error, size_t error_cap,
 		   struct machine **out);
@@ -60,8 +62,9 @@ int machine_create(const struct uiommufd_config *config, char *error, size_t err
 int machine_destroy(struct machine *m);
 
 /*
- * Open one of the machine's device nodes: "/dev/iommu", "/dev/vfio/devices/vfio0".
- * The vfile comes with a reference for the caller. -ENOENT: no such node.
+ * Open one of the machine's device nodes: "/dev/iommu", "/dev/vfio/devices/vfio0",
+ * "/dev/vfio/vfio", "/dev/vfio/1". The vfile comes with a reference for the caller.
+ * -ENOENT: no such node; -EBUSY: a group that is in use.
  */
 int machine_open_node(struct machine *m, const char *path, struct vfile **out);
 

@@ -28,6 +28,7 @@
 #include "machine/files.h"
 #include "machine/machine.h"
 #include "port/fault_inject.h"
+#include "uapi/client.h"
 
 #define CHUNK_SHIFT 40
 #define CHUNK_BYTES ((uint64_t)1 << CHUNK_SHIFT)
@@ -113,6 +114,27 @@ void memory_space_put(struct memory_space *s)
 {
 	if (s && --s->refs == 0)
 		s->ops->put(s);
+}
+
+int memory_space_vma(struct machine *m, struct memory_space *space, uint64_t va,
+		     struct client_vma *out)
+{
+	struct memory_vma vma = {.fd = -1};
+	int err = space->ops->vma(space, va, &vma);
+
+	if (err)
+		return err;
+	if (vma.fd >= 0)
+		close(vma.fd);
+	*out = (struct client_vma){
+		.last = vma.last,
+		.readable = vma.readable,
+		.writable = vma.writable,
+		.offset = vma.file_offset,
+	};
+	if (vma.device)
+		out->file = files_find(m->files, vma.dev, vma.ino);
+	return 0;
 }
 
 /* ---- windows ------------------------------------------------------------------ */

@@ -34,6 +34,8 @@ struct memory_vma {
 	int fd;
 	uint64_t file_offset;
 	bool device; /* a mapping of one of our placeholders' regions: -EFAULT to pin */
+	dev_t dev; /* @device: the placeholder's memory file */
+	ino_t ino;
 };
 
 /*
@@ -60,6 +62,11 @@ struct memory_space {
 };
 void memory_space_get(struct memory_space *s);
 void memory_space_put(struct memory_space *s);
+
+/* What @space shows at @va, as a client's vma operation answers it. */
+struct client_vma;
+int memory_space_vma(struct machine *m, struct memory_space *space, uint64_t va,
+		     struct client_vma *out);
 
 /* A source over [va, ...) of an address space. Takes its own reference to @space. */
 int memory_user_source(struct memory *mem, struct memory_space *space, uint64_t va,

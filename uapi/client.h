@@ -29,6 +29,16 @@ struct client_owner {
 	bool may_lock; /* no limit holds for it: CAP_IPC_LOCK */
 };
 
+/* What is mapped at an address of a client. */
+struct client_vma {
+	uint64_t last; /* of the mapping; inclusive */
+	bool readable, writable;
+	/* The virtual file whose region it shows, with a reference for the caller, and the
+	 * offset in it of the address that was asked for; NULL: other memory. */
+	struct vfile *file;
+	uint64_t offset;
+};
+
 struct client_ops {
 	/* Exactly @n bytes or -EFAULT. */
 	int (*copy_in)(struct client *c, void *dst, uint64_t va, size_t n);
@@ -50,6 +60,8 @@ struct client_ops {
 	 */
 	int (*user_memory)(struct client *c, uint64_t va, uint64_t length,
 			   struct mem_source **out);
+	/* -EFAULT: nothing is mapped there. */
+	int (*vma)(struct client *c, uint64_t va, struct client_vma *out);
 	/* May it do what root may (CAP_SYS_RESOURCE and the like)? */
 	bool (*privileged)(struct client *c);
 	/*

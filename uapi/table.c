@@ -239,6 +239,16 @@ int uapi_respond(struct uapi_call *call, size_t n)
 	return client_copy_out(call->client, call->arg, call->data, n);
 }
 
+int uapi_respond_done(struct uapi_call *call, size_t n)
+{
+	int err;
+
+	client_must_not_fail(call->client, true);
+	err = uapi_respond(call, n);
+	client_must_not_fail(call->client, false);
+	return err;
+}
+
 /* Where @n bytes from @offset on lie in the client, if the client can have such. */
 static int place(const struct uapi_call *call, size_t offset, size_t n, uint64_t *va)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An open of /dev/vfio/devices/vfioN, and the life of a binding.
+ * An open of /dev/vfio/devices/vfioN, or by a group, and the life of a binding.
  *
  * Any number of opens may exist; one of them can be bound, and stays so until its last
  * descriptor is closed. Before it is bound an open answers EINVAL to everything but
@@ -8,14 +8,22 @@
  * mastering. When the bound open is released the device is disabled: its dma-bufs are
  * revoked for good, interrupts are gone, it is reset, and leaves its iommufd.
  *
+ * An open by the group (VFIO_GROUP_GET_DEVICE_FD) is as good as bound from the start; its
+ * device translates as the group's container says. There may be several; the first
+ * enables the device and the last disables it. Each keeps the group's node open. While
+ * a group's node is open none of its devices can be bound, and the other way around
+ * (group.c).
+ *
  * `bound` goes up under device.bind and is read without it: a handler holds a reference
  * to the file, so what it sees does not go away under it.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
 #include "vfio/device.h"
+#include "vfio/group.h"
 
 static struct vfio_file *file_of(struct vfile *f)
 {
@@ -25,6 +33,11 @@ static struct vfio_file *file_of(struct vfile *f)
 struct pci_device *vfio_device_of(struct uapi_call *call)
 {
 	return file_of(call->file)->dev;
+}
+
+bool vfio_by_group(struct uapi_call *call)
+{
+	return file_of(call->file)->group_file;
 }
 
 /* The one field that a call answers, in our copy (for the trace) and the client's. */
@@ -114,9 +127,16 @@ long cdev_bind(struct uapi_call *call)
 	memcpy(&bind, call->data, sizeof(bind));
 	if (bind.iommufd < 0 || bind.flags & ~(uint32_t)VFIO_DEVICE_BIND_FLAG_TOKEN)
 		return -EINVAL;
+	if (vfio_by_group(call))
+		return -EINVAL;
+	err = vfio_group_block(dev->group);
+	if (err)
+		return err;
 	port_mutex_lock(&dev->bind);
 	err = bind_locked(call, &bind);
 	port_mutex_unlock(&dev->bind);
+	if (err)
+		vfio_group_unblock(dev->group);
 	return err;
 }
 
@@ -141,6 +161,8 @@ long cdev_attach(struct uapi_call *call)
 	struct vfio_device_attach_iommufd_pt attach;
 	int err;
 
+	if (vfio_by_group(call))
+		return -ENOTTY;
 	memcpy(&attach, call->data, sizeof(attach));
 	if (attach.flags & ~(uint32_t)VFIO_DEVICE_ATTACH_PASID)
 		return -EINVAL;
@@ -163,6 +185,8 @@ long cdev_detach(struct uapi_call *call)
 	struct pci_device *dev = vfio_device_of(call);
 	struct vfio_device_detach_iommufd_pt detach;
 
+	if (vfio_by_group(call))
+		return -ENOTTY;
 	memcpy(&detach, call->data, sizeof(detach));
 	if (detach.flags & ~(uint32_t)VFIO_DEVICE_DETACH_PASID)
 		return -EINVAL;
@@ -248,8 +272,28 @@ static void cdev_release(struct vfile *f)
 		port_mutex_lock(&file->dev->bind);
 		unbind(file->dev);
 		port_mutex_unlock(&file->dev->bind);
+		vfio_group_unblock(file->dev->group);
 	}
 	port_free(file);
+}
+
+static void by_group_release(struct vfile *f)
+{
+	struct vfio_file *file = file_of(f);
+	struct pci_device *dev = file->dev;
+
+	port_mutex_lock(&dev->bind);
+	if (!--dev->group_opens)
+		reset_disable(dev);
+	port_mutex_unlock(&dev->bind);
+	vfio_group_unuse(dev->group);
+	vfile_put(file->group_file);
+	port_free(file);
+}
+
+static void by_group_link_text(struct vfile *f, char *buf, size_t cap)
+{
+	snprintf(buf, cap, "anon_inode:[vfio-device]");
 }
 
 static const struct vfile_ops cdev_ops = {
@@ -260,6 +304,46 @@ static const struct vfile_ops cdev_ops = {
 	.mmap = cdev_mmap,
 	.release = cdev_release,
 };
+
+/* It is no open of a node, so it has no number and no path. */
+static const struct vfile_ops by_group_ops = {
+	.name = "vfio-device",
+	.ioctl = cdev_ioctl,
+	.pread = cdev_pread,
+	.pwrite = cdev_pwrite,
+	.mmap = cdev_mmap,
+	.link_text = by_group_link_text,
+	.release = by_group_release,
+};
+
+const struct pci_bar *vfio_bar_of(struct vfile *f, uint64_t offset)
+{
+	uint64_t index = VFILE_REGION_INDEX(offset);
+
+	if ((f->ops != &cdev_ops && f->ops != &by_group_ops) || index >= UIOMMUFD_BARS)
+		return NULL;
+	return &file_of(f)->dev->bars[index];
+}
+
+int cdev_open_by_group(struct pci_device *dev, struct vfile *group_file,
+		       struct vfile **out)
+{
+	struct vfio_file *file = port_alloc(sizeof(*file));
+
+	if (!file)
+		return -ENOMEM;
+	vfile_init(&file->f, &by_group_ops, dev->storage_fd, VFILE_STORAGE_BYTES);
+	file->dev = dev;
+	file->bound = true;
+	vfile_get(group_file);
+	file->group_file = group_file;
+	port_mutex_lock(&dev->bind);
+	if (!dev->group_opens++)
+		reset_enable(dev);
+	port_mutex_unlock(&dev->bind);
+	*out = &file->f;
+	return 0;
+}
 
 int vfio_cdev_open(struct pci_device *dev, struct vfile **out)
 {

@@ -50,6 +50,7 @@ struct pci_irqs {
 };
 
 struct export_set;
+struct vfio_group;
 
 /* The handle that models have. */
 struct uiommufd_device {
@@ -76,8 +77,10 @@ struct pci_device {
 	struct port_mutex channels_lock; /* a leaf */
 	struct list channels;
 
+	struct vfio_group *group; /* constant */
 	struct port_mutex bind;
-	struct vfio_file *owner; /* bind: the open that is bound; NULL */
+	struct vfio_file *owner; /* bind: the open of the node that is bound; NULL */
+	unsigned group_opens;    /* bind: opens by the group; owner is NULL then */
 	struct iommufd_device *iommufd;
 	struct iommufd_ctx *ctx; /* to compare; the binding keeps it alive */
 	uint32_t devid;
@@ -223,6 +226,13 @@ void exports_orphan(struct export_set *set);
 long exports_feature(struct pci_device *dev, struct client *c, uint32_t flags,
 		     uint64_t va, size_t n);
 
+/*
+ * A dma-buf over what a client's mapping of the BAR shows, the rest of the BAR's last
+ * page included.
+ */
+int exports_slice(const struct pci_bar *bar, uint64_t offset, uint64_t length,
+		  struct dmabuf **out);
+
 /* ---- dmabuf_file.c -------------------------------------------------------------- */
 
 /* Takes the reference to @buf over, also on failure. */
@@ -236,14 +246,26 @@ int feature_check(uint32_t flags, size_t n, uint32_t supported, size_t min);
 
 /* ---- cdev.c --------------------------------------------------------------------- */
 
-/* An open of the device node. */
+/* An open of the device: of its node, or by its group. */
 struct vfio_file {
 	struct vfile f;
 	struct pci_device *dev;
 	_Atomic bool bound; /* set under device.bind; never goes back */
+	/* By its group: the open of the group's node, with a reference; else NULL. */
+	struct vfile *group_file;
 };
 
 struct pci_device *vfio_device_of(struct uapi_call *call);
+/* Was the device opened by its group? */
+bool vfio_by_group(struct uapi_call *call);
+/* The BAR that an offset in a device's file lies in; NULL: none, or no device's file. */
+const struct pci_bar *vfio_bar_of(struct vfile *f, uint64_t offset);
+/*
+ * Another open of the device by its group, whose lock is held and keeps cdevs from being
+ * bound. Takes a reference to @group_file. The first open enables the device.
+ */
+int cdev_open_by_group(struct pci_device *dev, struct vfile *group_file,
+		       struct vfile **out);
 long cdev_bind(struct uapi_call *call);
 long cdev_attach(struct uapi_call *call);
 long cdev_detach(struct uapi_call *call);

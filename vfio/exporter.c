@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * BARs as dma-bufs: VFIO_DEVICE_FEATURE_DMA_BUF.
+ * BARs as dma-bufs: VFIO_DEVICE_FEATURE_DMA_BUF, and slices for a container's maps.
  *
  * An export is one buffer: ranges of one BAR, in the client's order, as runs of physical
  * addresses. Importers must be able to give the memory back, so the pinned contract is
@@ -148,8 +148,9 @@ static int sum_ranges(const struct vfio_region_dma_range *v, size_t n, uint64_t 
 	return *sum >> 63 ? -EINVAL : 0;
 }
 
-static int fill_runs(const struct pci_bar *bar, const struct vfio_region_dma_range *v,
-		     struct export *e)
+/* @room: how much of the BAR's window there is to export. */
+static int fill_runs(const struct pci_bar *bar, uint64_t room,
+		     const struct vfio_region_dma_range *v, struct export *e)
 {
 	for (size_t i = 0; i < e->nr_runs; i++) {
 		struct run *run = &e->runs[i];
@@ -158,7 +159,7 @@ static int fill_runs(const struct pci_bar *bar, const struct vfio_region_dma_ran
 		if (__builtin_add_overflow(bar->address, v[i].offset, &run->spa) ||
 		    __builtin_add_overflow(run->spa, v[i].length, &end))
 			return -EOVERFLOW;
-		if (end > bar->address + bar->size)
+		if (end > bar->address + room)
 			return -EINVAL;
 		run->length = v[i].length;
 		run->mmio = true;
@@ -166,7 +167,7 @@ static int fill_runs(const struct pci_bar *bar, const struct vfio_region_dma_ran
 	return 0;
 }
 
-static int export_alloc(struct pci_device *dev, const struct pci_bar *bar,
+static int export_alloc(const struct pci_bar *bar, uint64_t room,
 			const struct vfio_region_dma_range *v, size_t n,
 			struct export **out)
 {
@@ -178,28 +179,29 @@ static int export_alloc(struct pci_device *dev, const struct pci_bar *bar,
 	e->nr_runs = n;
 	list_init(&e->on_set);
 	/* Linux 7.3: only memory that can be a P2P provider; I/O ports cannot. */
-	err = bar->flags & UIOMMUFD_BAR_IO ? -EINVAL : fill_runs(bar, v, e);
+	err = bar->flags & UIOMMUFD_BAR_IO ? -EINVAL : fill_runs(bar, room, v, e);
 	if (err) {
 		port_free(e);
 		return err;
 	}
-	e->set = dev->exports;
+	e->set = bar->dev->exports;
 	atomic_fetch_add(&e->set->refs, 1);
 	*out = e;
 	return 0;
 }
 
 /* The buffer enters the set in the state that the device is in. */
-static int export_create(struct pci_device *dev, const struct pci_bar *bar,
+static int export_create(const struct pci_bar *bar, uint64_t room,
 			 const struct vfio_region_dma_range *v, size_t n,
 			 struct dmabuf **out)
 {
+	struct pci_device *dev = bar->dev;
 	struct export *e;
 	uint64_t size;
 	int err = sum_ranges(v, n, &size);
 
 	if (!err)
-		err = export_alloc(dev, bar, v, n, &e);
+		err = export_alloc(bar, room, v, n, &e);
 	if (err)
 		return err;
 	port_rwlock_read_lock(&dev->memory);
@@ -214,6 +216,14 @@ static int export_create(struct pci_device *dev, const struct pci_bar *bar,
 	if (err)
 		export_free(e);
 	return err;
+}
+
+int exports_slice(const struct pci_bar *bar, uint64_t offset, uint64_t length,
+		  struct dmabuf **out)
+{
+	const struct vfio_region_dma_range range = {offset, length};
+
+	return export_create(bar, bar->window.length, &range, 1, out);
 }
 
 /* ---- the feature ------------------------------------------------------------------ */
@@ -252,6 +262,7 @@ long exports_feature(struct pci_device *dev, struct client *c, uint32_t flags,
 		     uint64_t va, size_t n)
 {
 	struct vfio_device_feature_dma_buf get;
+	const struct pci_bar *bar;
 	struct vfio_region_dma_range *ranges;
 	struct dmabuf *buf;
 	int err = feature_check(flags, n, VFIO_DEVICE_FEATURE_GET, sizeof(get));
@@ -265,11 +276,11 @@ long exports_feature(struct pci_device *dev, struct client *c, uint32_t flags,
 		return -EINVAL;
 	if (get.region_index >= UIOMMUFD_BARS || !dev->bars[get.region_index].size)
 		return -ENODEV;
+	bar = &dev->bars[get.region_index];
 	err = copy_ranges(c, va + sizeof(get), get.nr_ranges, &ranges);
 	if (err)
 		return err;
-	err = export_create(dev, &dev->bars[get.region_index], ranges, get.nr_ranges,
-			    &buf);
+	err = export_create(bar, bar->size, ranges, get.nr_ranges, &buf);
 	port_free(ranges);
 	return err ? err : install(c, buf, get.open_flags);
 }

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "vfio/device.h"
+#include "vfio/group.h"
 
 /* The window of message-signalled interrupts: DMA there is no memory access. */
 static const struct iommufd_resv msi_window = {0xfee00000, 0xfeefffff};
@@ -79,8 +80,10 @@ static int create_model(struct pci_device *dev, const struct uiommufd_model *mod
 
 static int create_parts(struct pci_device *dev, char *error, size_t cap)
 {
-	int err = irq_create(dev);
+	int err = vfio_group_join(dev);
 
+	if (!err)
+		err = irq_create(dev);
 	if (!err)
 		err = exports_create(&dev->exports);
 	if (!err)
@@ -143,6 +146,7 @@ void pci_device_destroy(struct pci_device *dev)
 	exports_put(dev->exports);
 	bars_destroy(dev);
 	irq_destroy(dev);
+	vfio_group_leave(dev);
 	device_finish(dev);
 	port_free(dev);
 }

@@ -8,6 +8,7 @@
  *
  * Locks, outermost first; where several devices are locked (hot reset) each step goes
  * through them in the order of their index:
+ *   group, container, type1 (vfio/group.h): of the legacy path;
  *   device.bind    who has it open and bound; held over bind, attach, detach, close;
  *   device.config  the configuration space; held over all that a write to it starts;
  *   device.memory  (rw) is memory decoding on? Write: every change of that, and with it
@@ -70,6 +71,14 @@ void pci_device_config(struct pci_device *dev, unsigned offset, void *dst, size_
 
 /* A new open of /dev/vfio/devices/vfio<index>. */
 int vfio_cdev_open(struct pci_device *dev, struct vfile **out);
+
+/*
+ * A new open of /dev/vfio/<group>, the node of an IOMMU group. -ENOENT: there is no such
+ * group; -EBUSY: it is open, or one of its devices is bound by its own node.
+ */
+int vfio_group_open(struct machine *m, unsigned group, struct vfile **out);
+/* A new open of /dev/vfio/vfio. */
+int vfio_container_open(struct vfile **out);
 
 /* The dma-buf behind a virtual file, with a reference, or NULL when it is none. */
 struct dmabuf *vfio_dmabuf_of(struct vfile *f);

@@ -123,11 +123,14 @@ static void open_all(struct container *c)
 
 static void get_info(const struct container *c)
 {
-	struct vfio_iommu_type1_info info = {.argsz = sizeof(info)};
+	struct {
+		struct vfio_iommu_type1_info info;
+		char caps[4096];
+	} get = {.info.argsz = sizeof(get)};
 
-	step("O030", sys_ioctl(c->fd, VFIO_IOMMU_GET_INFO, &info));
-	note("flags", "0x%x pgsizes 0x%llx argsz %u", info.flags,
-	     (unsigned long long)info.iova_pgsizes, info.argsz);
+	step("O030", sys_ioctl(c->fd, VFIO_IOMMU_GET_INFO, &get));
+	note("flags", "0x%x pgsizes 0x%llx argsz %u", get.info.flags,
+	     (unsigned long long)get.info.iova_pgsizes, get.info.argsz);
 }
 
 static void map_ram(const struct container *c)

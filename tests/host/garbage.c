@@ -65,7 +65,7 @@ static unsigned below(struct dice *d, unsigned n)
 
 static int any_fd(struct dice *d)
 {
-	static const int odd[] = {-1, 0, 1, 999, 1 << 30, -100};
+	static const int odd[] = {-1, 0, 1, 960, 961, 999, 1 << 30, -100};
 
 	return below(d, 12) ? 3 + (int)below(d, FDS) : PICK(d, odd);
 }

@@ -18,6 +18,8 @@
 	SCENARIO(native)                                                                 \
 	SCENARIO(signals)                                                                \
 	SCENARIO(stall)                                                                  \
+	SCENARIO(undumpable)                                                             \
+	SCENARIO(namespaces)                                                             \
 	SCENARIO(dma)                                                                    \
 	SCENARIO(dma_fork)                                                               \
 	SCENARIO(dma_exec)                                                               \
@@ -44,6 +46,7 @@ void scenario_dma_exec_2(int argc, char **argv);
 void scenario_exec_2(int argc, char **argv);
 void scenario_background(int argc, char **argv);
 void scenario_await(int argc, char **argv);
+void scenario_child_status(int argc, char **argv);
 void scenario_churn(int argc, char **argv);
 
 #endif

@@ -201,6 +201,27 @@ static void test_holds_no_descriptors(void **state)
 	assert_int_equal(WTERMSIG(finish(&c)), SIGTERM);
 }
 
+/* Started with nothing open and SIGCHLD ignored, as some service managers do. */
+static void test_bare_start(void **state)
+{
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		signal(SIGCHLD, SIG_IGN);
+		close(0);
+		close(1);
+		close(2);
+		execl(uiommufd, "uiommufd", "run", client, "child-status", NULL);
+		_exit(124);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 33);
+}
+
 /* ---- killing -------------------------------------------------------------------- */
 
 static pid_t child_of(pid_t pid)
@@ -327,6 +348,7 @@ int main(void)
 		cmocka_unit_test(test_signals_are_passed_on),
 		cmocka_unit_test(test_background),
 		cmocka_unit_test(test_holds_no_descriptors),
+		cmocka_unit_test(test_bare_start),
 		cmocka_unit_test(test_kill),
 		cmocka_unit_test(test_supervisor_dies),
 		cmocka_unit_test(test_log),
