@@ -27,7 +27,6 @@
 #include "core/pt_inline.h"
 
 struct side {
-	void *memory;      /* what port_alloc() gave, for both */
 	struct side *next; /* in a gather */
 	uint16_t live[PORT_PAGE_SIZE / sizeof(pt_entry)];
 };
@@ -55,21 +54,11 @@ static pt_entry *table_of_side(struct side *side)
 
 /* ---- tables ------------------------------------------------------------------- */
 
+_Static_assert(sizeof(struct side) <= PORT_PAGE_SIZE, "a table's side is one page");
+
 static pt_entry *table_alloc(unsigned level)
 {
-	size_t size = PORT_PAGE_SIZE - 1 + PORT_PAGE_SIZE + sizeof(struct side);
-	uintptr_t page;
-	void *memory;
-
-	if (level == 0)
-		return port_alloc_page();
-	memory = port_alloc(size);
-	if (!memory)
-		return NULL;
-	page = ((uintptr_t)memory + PORT_PAGE_SIZE - 1) &
-	       ~(uintptr_t)(PORT_PAGE_SIZE - 1);
-	side_of((pt_entry *)page)->memory = memory;
-	return (pt_entry *)page;
+	return level == 0 ? port_alloc_page() : port_alloc_page_pair();
 }
 
 static void table_free(pt_entry *table, unsigned level)
@@ -77,7 +66,7 @@ static void table_free(pt_entry *table, unsigned level)
 	if (level == 0)
 		port_free_page(table);
 	else
-		port_free(side_of(table)->memory);
+		port_free_page_pair(table);
 }
 
 static pt_entry *child_of(const struct pt_format *f, uint64_t entry, unsigned level)

@@ -66,6 +66,8 @@ struct iommufd_device_info {
 
 /* Fill in the hw_ members for a device behind the simulated VT-d unit. */
 void iommufd_vtd_hw_info(struct iommufd_device_info *info);
+/* Then: the unit records writes (IOMMU_HWPT_ALLOC_DIRTY_TRACKING). */
+void iommufd_vtd_track_dirty(struct iommufd_device_info *info);
 
 /*
  * Bind: makes the device object. -EPERM: another context owns the device's group.

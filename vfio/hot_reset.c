@@ -4,13 +4,15 @@
  * cannot.
  *
  * A client of an iommufd may do it when it owns every function there: each is bound to
- * its iommufd, or belongs to a group of which a function is. All of them are locked and
- * cut before the first is reset, in the order of their index.
+ * its iommufd, or belongs to a group of which a function is. A client that opened the
+ * device by its group shows the open nodes of the groups of all of them. All functions
+ * are locked and cut before the first is reset, in the order of their index.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "vfio/device.h"
+#include "vfio/group.h"
 
 #define INFO_MIN offsetof(struct vfio_pci_hot_reset_info, devices)
 
@@ -92,18 +94,21 @@ static int store_devices(struct uapi_call *call, struct pci_device *dev, uint32_
 	struct vfio_pci_dependent_device d;
 	size_t offset = INFO_MIN;
 	struct pci_device *it;
+	bool by_group = vfio_by_group(call);
 	int err = 0;
 
-	*flags = VFIO_PCI_HOT_RESET_FLAG_DEV_ID | VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
+	if (!by_group)
+		*flags = VFIO_PCI_HOT_RESET_FLAG_DEV_ID |
+			 VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
 	for_each_on_bus(it, dev)
 	{
 		const struct pci_bdf *b = &it->place.bdf;
 
-		d.devid = devid_of(dev, it);
+		d.devid = by_group ? it->place.group : devid_of(dev, it);
 		d.segment = b->domain;
 		d.bus = b->bus;
 		d.devfn = (uint8_t)(b->device << 3 | b->function);
-		if (d.devid == (uint32_t)VFIO_PCI_DEVID_NOT_OWNED)
+		if (!by_group && d.devid == (uint32_t)VFIO_PCI_DEVID_NOT_OWNED)
 			*flags &= ~(uint32_t)VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
 		if (!err)
 			err = uapi_store(call, offset, &d, sizeof(d));
@@ -149,19 +154,82 @@ static void reset_bus(struct pci_device *dev)
 	for_each_on_bus(it, dev) port_mutex_unlock(&it->config_lock);
 }
 
-long hot_reset_ioctl(struct uapi_call *call)
+/* ---- by groups -------------------------------------------------------------------- */
+
+struct groups {
+	uint32_t n;
+	struct vfile *files[];
+};
+
+static void put_groups(struct groups *groups)
 {
-	struct pci_device *dev = vfio_device_of(call);
-	struct vfio_pci_hot_reset hdr;
+	for (uint32_t i = 0; i < groups->n; i++)
+		vfile_put(groups->files[i]);
+	port_free(groups);
+}
+
+static int add_group(struct uapi_call *call, struct groups *groups)
+{
+	const size_t each = sizeof(int32_t);
+	struct vfile *f = NULL;
+	int32_t fd;
+	int err = uapi_fetch(
+		call, &fd,
+		offsetof(struct vfio_pci_hot_reset, group_fds) + groups->n * each, each);
+
+	if (!err)
+		err = client_get_vfile(call->client, fd, &f);
+	if (!err && (!f || !vfio_group_of(f)))
+		err = -EINVAL;
+	if (err)
+		vfile_put(f);
+	else
+		groups->files[groups->n++] = f;
+	return err;
+}
+
+static bool shown(const struct groups *groups, const struct pci_device *dev)
+{
+	for (uint32_t i = 0; i < groups->n; i++)
+		if (vfio_group_of(groups->files[i]) == dev->group)
+			return true;
+	return false;
+}
+
+static long reset_by_groups(struct uapi_call *call, struct pci_device *dev, uint32_t n)
+{
+	struct groups *groups;
+	struct pci_device *it;
+	int err = 0;
+
+	if (n > count_on_bus(dev))
+		return -EINVAL;
+	groups = port_alloc(sizeof(*groups) + n * sizeof(groups->files[0]));
+	if (!groups)
+		return -ENOMEM;
+	while (!err && groups->n < n)
+		err = add_group(call, groups);
+	for_each_on_bus(it, dev)
+	{
+		if (!err && !shown(groups, it))
+			err = -EINVAL;
+	}
+	if (!err) {
+		lock_bindings(dev);
+		reset_bus(dev);
+		unlock_bindings(dev);
+	}
+	put_groups(groups);
+	return err;
+}
+
+/* ---- by an iommufd ---------------------------------------------------------------- */
+
+static long reset_by_ownership(struct pci_device *dev)
+{
 	struct pci_device *it;
 	long err = 0;
 
-	memcpy(&hdr, call->data, sizeof(hdr));
-	/* Group descriptors are for devices that were opened by their group. */
-	if (hdr.flags || hdr.count)
-		return -EINVAL;
-	if (!hot_reset_has_bus(dev))
-		return -ENODEV;
 	lock_bindings(dev);
 	for_each_on_bus(it, dev)
 	{
@@ -172,4 +240,20 @@ long hot_reset_ioctl(struct uapi_call *call)
 		reset_bus(dev);
 	unlock_bindings(dev);
 	return err;
+}
+
+long hot_reset_ioctl(struct uapi_call *call)
+{
+	struct pci_device *dev = vfio_device_of(call);
+	bool by_group = vfio_by_group(call);
+	struct vfio_pci_hot_reset hdr;
+
+	memcpy(&hdr, call->data, sizeof(hdr));
+	if (hdr.flags)
+		return -EINVAL;
+	if (!hot_reset_has_bus(dev))
+		return -ENODEV;
+	if (by_group != (hdr.count != 0))
+		return -EINVAL;
+	return by_group ? reset_by_groups(call, dev, hdr.count) : reset_by_ownership(dev);
 }

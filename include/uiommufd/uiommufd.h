@@ -9,7 +9,9 @@
  * mapped with mmap(2), and are closed with uiommufd_close().
  *
  * Thread-safe unless said otherwise. Functions return 0 (or a value >= 0) or a negative
- * errno. The library keeps no global state, and never aborts or exits.
+ * errno. The library never aborts or exits. Machines are independent of each other; outside
+ * of them there is only what a process has one of: the fault handler below, the threads'
+ * registration with liburcu, and a pool of pages.
  *
  * One process-wide thing is needed: DMA into memory whose file was truncated raises
  * SIGBUS, which the library turns into a DMA fault. uiommufd_machine_create() installs

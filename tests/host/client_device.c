@@ -3,8 +3,11 @@
 #include "client.h"
 #include "scenarios.h"
 
+#include <linux/capability.h>
 #include <poll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "examples/ce_driver.h"
@@ -420,5 +423,66 @@ void scenario_cycle(void)
 	m.ioas_id = d.ioas;
 	m.fd = d.iommu;
 	CHECK_ERRNO(ioctl(d.iommu, IOMMU_IOAS_MAP_FILE, &m), EINVAL);
+	device_close(&d);
+}
+
+/* ---- locked memory ---------------------------------------------------------------- */
+
+static void drop_cap_ipc_lock(void)
+{
+	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	CHECK(!syscall(SYS_capget, &header, data));
+	data[CAP_TO_INDEX(CAP_IPC_LOCK)].effective &= ~CAP_TO_MASK(CAP_IPC_LOCK);
+	CHECK(!syscall(SYS_capset, &header, data));
+}
+
+/* KiB in a line of a status file. */
+static long status_value(const char *path, const char *name)
+{
+	char line[256];
+	long value = -1;
+	FILE *f = fopen(path, "r");
+
+	CHECK(f);
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, name, strlen(name)))
+			value = atol(line + strlen(name));
+	fclose(f);
+	return value;
+}
+
+static void look_at_parent(void *arg)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)getppid());
+	CHECK(status_value(path, "VmPin:") == 32);
+	CHECK(status_value("/proc/self/status", "VmPin:") == 0);
+}
+
+/* RLIMIT_MEMLOCK holds, and what is pinned shows. */
+void scenario_memlock(void)
+{
+	struct rlimit limit = {8 * PAGE, 8 * PAGE};
+	char *va = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct device d;
+
+	CHECK(va != MAP_FAILED);
+	drop_cap_ipc_lock();
+	CHECK(!setrlimit(RLIMIT_MEMLOCK, &limit));
+	device_open(&d, CDEV0);
+	CHECK(!map(d.iommu, d.ioas, va, 8 * PAGE, FAR_IOVA));
+	CHECK(status_value("/proc/self/status", "VmPin:") == 32);
+	CHECK(status_value("/proc/thread-self/status", "VmPin:") == 32);
+	CHECK(status_value("/proc/self/status", "VmLck:") == 0);
+	CHECK(status_value("/proc/self/status", "Pid:") == getpid());
+	CHECK(in_child(look_at_parent, NULL) == 0);
+	CHECK_ERRNO(map(d.iommu, d.ioas, va, PAGE, 2 * FAR_IOVA), ENOMEM);
+	CHECK(!unmap(d.iommu, d.ioas, FAR_IOVA, 8 * PAGE));
+	CHECK(status_value("/proc/self/status", "VmPin:") == 0);
+	CHECK(!map(d.iommu, d.ioas, va, PAGE, 2 * FAR_IOVA));
 	device_close(&d);
 }

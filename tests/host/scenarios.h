@@ -25,6 +25,7 @@
 	SCENARIO(dma_exec)                                                               \
 	SCENARIO(regions)                                                                \
 	SCENARIO(dmabuf)                                                                 \
+	SCENARIO(memlock)                                                                \
 	SCENARIO(queue)                                                                  \
 	SCENARIO(cycle)                                                                  \
 	SCENARIO(qemu_walk)                                                              \
@@ -37,8 +38,14 @@
 	SCENARIO(reopen)                                                                 \
 	SCENARIO(host_paths)
 
+/* With --selftest. */
+#define SELFTEST_SCENARIOS(SCENARIO)                                                     \
+	SCENARIO(fail_nth)                                                               \
+	SCENARIO(fault_knobs)
+
 #define DECLARE(name) void scenario_##name(void);
 SCENARIOS(DECLARE)
+SELFTEST_SCENARIOS(DECLARE)
 #undef DECLARE
 
 /* Helpers of others, with arguments; not run by themselves. */

@@ -21,6 +21,8 @@ struct owner {
 	pthread_mutex_t lock;
 	unsigned pins[MANY];
 	unsigned asked;
+	bool tries; /* to pin again while asked for everything */
+	int tried;
 	uint64_t asked_iova, asked_length;
 	_Atomic bool stop;
 	_Atomic unsigned pinned;
@@ -34,6 +36,12 @@ static void unmapped(void *data, uint64_t iova, uint64_t length)
 	o->asked++;
 	o->asked_iova = iova;
 	o->asked_length = length;
+	if (o->tries && length == UINT64_MAX) {
+		struct run_list runs = {0};
+
+		o->tried = iommufd_access_pin_pages(o->access, BASE, PAGE, 0, &runs);
+		run_list_finish(&runs);
+	}
 	for (unsigned i = 0; i < MANY; i++) {
 		uint64_t at = BASE + i * PAGE;
 
@@ -128,7 +136,10 @@ static void attach_and_replace(void **state)
 	assert_ok(iommufd_access_replace(o.access, first));
 	assert_int_equal(o.asked, 0);
 	assert_ok(pin(&o, 2));
+	o.tries = true;
 	assert_ok(iommufd_access_replace(o.access, second));
+	assert_err(o.tried, ENOENT);
+	o.tries = false;
 	assert_int_equal(o.asked, 1);
 	assert_true(o.asked_iova == 0 && o.asked_length == UINT64_MAX);
 	assert_err(pin(&o, 1), ENOENT);

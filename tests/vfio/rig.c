@@ -222,6 +222,22 @@ int rig_open_iommu(struct rig *r)
 	return err ? err : install(r, f);
 }
 
+int rig_open_group(struct rig *r, unsigned group)
+{
+	struct vfile *f;
+	int err = vfio_group_open(&r->machine, group, &f);
+
+	return err ? err : install(r, f);
+}
+
+int rig_open_container(struct rig *r)
+{
+	struct vfile *f;
+	int err = vfio_container_open(&f);
+
+	return err ? err : install(r, f);
+}
+
 long rig_ioctl(struct rig *r, int fd, unsigned long cmd, void *arg)
 {
 	struct vfile *f = files_lookup(r->machine.files, fd);

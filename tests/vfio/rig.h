@@ -77,6 +77,8 @@ int rig_install_emfile(struct client *c, struct vfile *f, int open_flags);
 /* As the system calls, with results as -errno. */
 int rig_open(struct rig *r, unsigned device);
 int rig_open_iommu(struct rig *r);
+int rig_open_group(struct rig *r, unsigned group);
+int rig_open_container(struct rig *r);
 long rig_ioctl(struct rig *r, int fd, unsigned long cmd, void *arg);
 ssize_t rig_pread(struct rig *r, int fd, void *buf, size_t n, uint64_t offset);
 ssize_t rig_pwrite(struct rig *r, int fd, const void *buf, size_t n, uint64_t offset);
