@@ -184,6 +184,11 @@ static long unmap_dma_ioctl(struct uapi_call *call)
 	return with_iommu(call, type1_unmap_dma);
 }
 
+static long dirty_pages_ioctl(struct uapi_call *call)
+{
+	return with_iommu(call, type1_dirty_pages);
+}
+
 #define PLAIN(nr, h)                                                                     \
 	{                                                                                \
 		.cmd = nr, .name = #nr, .rule = UAPI_NONE, .handler = h                  \
@@ -206,7 +211,7 @@ static const struct uapi_entry entries[] = {
 	ARGSZ(VFIO_IOMMU_UNMAP_DMA, vfio_iommu_type1_dma_unmap,
 	      offsetof(struct vfio_iommu_type1_dma_unmap, data), 0, unmap_dma_ioctl),
 	ARGSZ(VFIO_IOMMU_DIRTY_PAGES, vfio_iommu_type1_dirty_bitmap,
-	      offsetof(struct vfio_iommu_type1_dirty_bitmap, data), 0, NULL),
+	      offsetof(struct vfio_iommu_type1_dirty_bitmap, data), 0, dirty_pages_ioctl),
 };
 
 const struct uapi_table vfio_container_table = {

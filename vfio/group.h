@@ -78,5 +78,10 @@ void type1_clear(struct type1 *t);
 long type1_get_info(struct type1 *t, struct uapi_call *call);
 long type1_map_dma(struct type1 *t, struct uapi_call *call);
 long type1_unmap_dma(struct type1 *t, struct uapi_call *call);
+long type1_dirty_pages(struct type1 *t, struct uapi_call *call);
+
+/* ---- the calls -------------------------------------------------------------------- */
+
+extern const struct uapi_table vfio_group_table, vfio_container_table;
 
 #endif

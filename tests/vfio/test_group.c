@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "machine/files.h"
+#include "vfio/group.h"
 
 static int setup(void **state)
 {
@@ -41,6 +42,8 @@ static void test_group(void **state)
 	struct vfile *f;
 	int fd;
 
+	assert_null(uapi_table_error(&vfio_group_table));
+	assert_null(uapi_table_error(&vfio_container_table));
 	assert_int_equal(vfio_group_open(&l->rig.machine, 77, &f), -ENOENT);
 	legacy_open_group(l, 0);
 	assert_int_equal(vfio_group_open(&l->rig.machine, 0, &f), -EBUSY);

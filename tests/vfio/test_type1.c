@@ -84,8 +84,7 @@ static long peer_write(struct fixture *f, uint64_t iova, uint64_t v)
 	return uiommufd_dma_write(f->l->models[1].channel, iova, &v, 8, &fault);
 }
 
-/* ---- the table of the record ---------------------------------------------------------
- */
+/* ---- the table of the record --------------------------------------------------- */
 
 static void set_memory(struct fixture *f, bool on)
 {
@@ -136,8 +135,7 @@ static void test_columns(void **state)
 	}
 }
 
-/* ---- arguments ------------------------------------------------------------------------
- */
+/* ---- arguments ----------------------------------------------------------------- */
 
 /* The mistakes of MAP_DMA, in the order in which they are looked for. */
 static void test_map_order(void **state)
@@ -278,8 +276,7 @@ static void test_limit(void **state)
 	assert_int_equal(legacy_unmap(f->l, ALL, 0, 0), 65535 * PAGE);
 }
 
-/* ---- addresses that are updated
- * --------------------------------------------------------- */
+/* ---- addresses that are updated ------------------------------------------------ */
 
 static void test_vaddr(void **state)
 {
@@ -306,8 +303,7 @@ static void test_vaddr(void **state)
 	assert_int_equal(legacy_set_container(l, 2, l->container), 0);
 }
 
-/* ---- BARs
- * ------------------------------------------------------------------------------- */
+/* ---- BARs ---------------------------------------------------------------------- */
 
 static void by_reset(struct fixture *f)
 {
@@ -411,8 +407,86 @@ static void test_mixed(void **state)
 	munmap(p, 3 * PAGE);
 }
 
-/* ---- against a model
- * --------------------------------------------------------------------- */
+/* ---- dirty pages --------------------------------------------------------------- */
+
+static long dirty(struct fixture *f, uint32_t flags)
+{
+	struct vfio_iommu_type1_dirty_bitmap d = {.argsz = sizeof(d), .flags = flags};
+
+	return rig_ioctl(&f->l->rig, f->l->container, VFIO_IOMMU_DIRTY_PAGES, &d);
+}
+
+static long get_dirty(struct fixture *f, uint64_t iova, uint64_t size, uint64_t pgsize,
+		      uint64_t bytes, uint64_t *data)
+{
+	struct {
+		struct vfio_iommu_type1_dirty_bitmap d;
+		struct vfio_iommu_type1_dirty_bitmap_get get;
+	} g = {
+		.d = {.argsz = sizeof(g),
+		      .flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP},
+		.get = {iova, size, {pgsize, bytes, data}},
+	};
+
+	return rig_ioctl(&f->l->rig, f->l->container, VFIO_IOMMU_DIRTY_PAGES, &g);
+}
+
+static long unmap_dirty(struct fixture *f, uint64_t iova, uint64_t size, uint64_t *data)
+{
+	struct {
+		struct vfio_iommu_type1_dma_unmap u;
+		struct vfio_bitmap b;
+	} u = {
+		.u = {.argsz = sizeof(u),
+		      .flags = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
+		      .iova = iova,
+		      .size = size},
+		.b = {PAGE, 8, data},
+	};
+	long ret = rig_ioctl(&f->l->rig, f->l->container, VFIO_IOMMU_UNMAP_DMA, &u);
+
+	return ret ? ret : (long)u.u.size;
+}
+
+static void test_dirty(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t map[3] = {0xf0f0000000000005, 0x1234, 0x5678};
+
+	assert_int_equal(legacy_map(f->l, RW, f->ram, 4 * PAGE, I), 0);
+	assert_int_equal(legacy_map(f->l, RW, f->bar, 66 * PAGE, I + 6 * PAGE), 0);
+	assert_int_equal(get_dirty(f, I, 4 * PAGE, PAGE, 8, map), -EINVAL);
+	assert_int_equal(unmap_dirty(f, I, 4 * PAGE, map), -EINVAL);
+	assert_int_equal(dirty(f, 0), -EINVAL);
+	assert_int_equal(dirty(f, 3), -EINVAL);
+	assert_int_equal(dirty(f, 4), -EINVAL);
+	assert_int_equal(dirty(f, 8), -EINVAL);
+	assert_int_equal(dirty(f, VFIO_IOMMU_DIRTY_PAGES_FLAG_START), 0);
+	assert_int_equal(get_dirty(f, I, 0, PAGE, 8, map), -EINVAL);
+	assert_int_equal(get_dirty(f, I, 4 * PAGE, 0, 8, map), -EINVAL);
+	assert_int_equal(get_dirty(f, I, 4 * PAGE, 2 * PAGE, 8, map), -EINVAL);
+	assert_int_equal(get_dirty(f, I, 4 * PAGE, PAGE, 7, map), -EINVAL);
+	assert_int_equal(get_dirty(f, I, 65 * PAGE, PAGE, 8, map), -EINVAL);
+	assert_int_equal(get_dirty(f, I, PAGE, PAGE, 8, map), -EINVAL);
+	assert_int_equal(get_dirty(f, I + 8, PAGE, PAGE, 8, map), -EINVAL);
+	assert_int_equal(get_dirty(f, UINT64_MAX - 0xfff, 2 * PAGE, PAGE, 8, map),
+			 -EOVERFLOW);
+	assert_int_equal(get_dirty(f, I, 4 * PAGE, PAGE, 8, RIG_BAD_VA), -EFAULT);
+	assert_true(map[0] == 0xf0f0000000000005 && map[1] == 0x1234);
+	/* Pages 0-3 and 6-71: the words they are in, and no others. */
+	assert_int_equal(get_dirty(f, I, 80 * PAGE, PAGE, 24, map), 0);
+	assert_true(map[0] == (UINT64_MAX & ~0x30ull));
+	assert_int_equal(map[1], 0xff);
+	assert_int_equal(map[2], 0x5678);
+	map[0] = 0;
+	assert_int_equal(unmap_dirty(f, I, 4 * PAGE, RIG_BAD_VA), -EFAULT);
+	assert_int_equal(unmap_dirty(f, I, 4 * PAGE, map), 4 * PAGE);
+	assert_int_equal(map[0], 0xf);
+	assert_int_equal(dirty(f, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP), 0);
+	assert_int_equal(get_dirty(f, I, 80 * PAGE, PAGE, 24, map), -EINVAL);
+}
+
+/* ---- against a model ----------------------------------------------------------- */
 
 #define SLOTS 24
 
@@ -510,6 +584,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bar_revoked, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bar_closed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mixed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_dirty, setup, teardown),
 		cmocka_unit_test(test_model),
 	};
 
