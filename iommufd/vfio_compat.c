@@ -276,12 +276,14 @@ static long get_info(struct uapi_call *call)
 		.cmd = (cmd_), .name = #cmd_, .rule = UAPI_NONE, .handler = (handler_)   \
 	}
 
-#define STRUCT(cmd_, type, last, size_, handler_)                                        \
+/* The rest: more members of the entry. */
+#define STRUCT(cmd_, type, last, size_, handler_, ...)                                   \
 	{                                                                                \
 		.cmd = (cmd_), .name = #cmd_, .rule = UAPI_ARGSZ,                        \
 		.min_size = offsetof(struct type, last) +                                \
 			    sizeof(((struct type *)NULL)->last),                         \
-		.size = (size_), .handler = (handler_), .fields = type##_fields          \
+		.size = (size_), .handler = (handler_), .fields = type##_fields,         \
+		__VA_ARGS__                                                              \
 	}
 
 static const struct uapi_entry entries[] = {
@@ -291,7 +293,8 @@ static const struct uapi_entry entries[] = {
 	STRUCT(VFIO_IOMMU_GET_INFO, vfio_iommu_type1_info, iova_pgsizes,
 	       sizeof(struct vfio_iommu_type1_info), get_info),
 	STRUCT(VFIO_IOMMU_MAP_DMA, vfio_iommu_type1_dma_map, size, 0, map_dma),
-	STRUCT(VFIO_IOMMU_UNMAP_DMA, vfio_iommu_type1_dma_unmap, size, 0, unmap_dma),
+	STRUCT(VFIO_IOMMU_UNMAP_DMA, vfio_iommu_type1_dma_unmap, size, 0, unmap_dma,
+	       .takes_away = true),
 	/* Obsolete: a hwpt tracks what is dirty. */
 	STRUCT(VFIO_IOMMU_DIRTY_PAGES, vfio_iommu_type1_dirty_bitmap, flags, 0, NULL),
 };

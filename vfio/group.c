@@ -343,6 +343,7 @@ static const struct uapi_entry entries[] = {
 	{
 		.cmd = VFIO_GROUP_UNSET_CONTAINER,
 		.name = "VFIO_GROUP_UNSET_CONTAINER",
+		.takes_away = true,
 		.rule = UAPI_NONE,
 		.handler = unset_container_ioctl,
 	},

@@ -7,12 +7,8 @@
  *
  * Memory is looked at by the leak sanitizer, and by the machine's own checks at its end.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "sweep.h"
 
 #include "core/port.h"
 #include "port/port.h"
@@ -29,6 +25,7 @@
 #include "uiommufd/abi/vfio.h"
 #include "uiommufd/abi/vfio_feature.h"
 #include "uiommufd/abi/vfio_pci.h"
+#include "uiommufd/abi/vfio_type1.h"
 #include "uiommufd/uiommufd.h"
 
 #define BAR_BYTES 0x10000u
@@ -343,6 +340,55 @@ static void disable_irqs(void)
 	assert_int_equal(set_irqs(0, VFIO_IRQ_SET_DATA_NONE), 0);
 }
 
+static uint32_t fault_id;
+
+static long alloc_fault_queue(void)
+{
+	struct iommu_fault_alloc cmd = {.size = sizeof(cmd)};
+	long r = call(IOMMU_FAULT_QUEUE_ALLOC, &cmd);
+
+	made_fd = (int)cmd.out_fault_fd;
+	fault_id = cmd.out_fault_id;
+	return r;
+}
+
+static void undo_fault_queue(void)
+{
+	undo_fd();
+	destroy(fault_id);
+}
+
+/* ---- as type 1 ------------------------------------------------------------------ */
+
+static void be_type1(void)
+{
+	struct iommu_vfio_ioas cmd = {
+		.size = sizeof(cmd), .ioas_id = ioas, .op = IOMMU_VFIO_IOAS_SET};
+
+	assert_int_equal(call(IOMMU_VFIO_IOAS, &cmd), 0);
+	assert_int_equal(call(VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU), 0);
+}
+
+static long map_dma(void)
+{
+	struct vfio_iommu_type1_dma_map cmd = {.argsz = sizeof(cmd),
+					       .flags = VFIO_DMA_MAP_FLAG_READ |
+							VFIO_DMA_MAP_FLAG_WRITE,
+					       .vaddr = (uintptr_t)va,
+					       .iova = IOVA,
+					       .size = 4 * PAGE};
+
+	return call(VFIO_IOMMU_MAP_DMA, &cmd);
+}
+
+static long unmap_dma(void)
+{
+	struct vfio_iommu_type1_dma_unmap cmd = {
+		.argsz = sizeof(cmd), .iova = IOVA, .size = 4 * PAGE};
+
+	return call(VFIO_IOMMU_UNMAP_DMA, &cmd);
+}
+
 /* ---- accesses, of the selftest's kind ------------------------------------------- */
 
 static long create_access_of(uint32_t flags)
@@ -399,134 +445,16 @@ static long rw(void)
 	return call(IOMMU_TEST_CMD, &cmd);
 }
 
-/* ---- what can be counted -------------------------------------------------------- */
-
-struct counts {
-	unsigned fds, mappings;
-	uint32_t next_id;
-};
-
-static unsigned count_fds(void)
+/* The number that the next object gets tells how many there are. */
+static uint32_t next_id(void)
 {
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	assert_non_null(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
-/* Windows over the memory file are mappings of it besides ours. */
-static unsigned count_mappings(void)
-{
-	FILE *f = fopen("/proc/self/maps", "re");
-	char line[512];
-	unsigned n = 0;
-
-	assert_non_null(f);
-	while (fgets(line, sizeof(line), f))
-		n += strstr(line, "memfd:") != NULL;
-	fclose(f);
-	return n;
-}
-
-static struct counts count(void)
-{
-	uint32_t keep = made_id;
-	struct counts c;
+	uint32_t keep = made_id, id;
 
 	assert_int_equal(alloc_ioas(), 0);
-	c.next_id = made_id;
-	destroy(made_id);
+	id = made_id;
+	destroy(id);
 	made_id = keep;
-	c.fds = count_fds();
-	c.mappings = count_mappings();
-	return c;
-}
-
-static void same(struct counts before, const char *name, unsigned long n)
-{
-	struct counts now = count();
-
-	if (now.fds != before.fds || now.mappings != before.mappings ||
-	    now.next_id != before.next_id)
-		fail_msg("%s, point %lu: %u descriptors were %u, %u mappings were %u, "
-			 "next object %u was %u",
-			 name, n, now.fds, before.fds, now.mappings, before.mappings,
-			 now.next_id, before.next_id);
-}
-
-/* ---- sweeps --------------------------------------------------------------------- */
-
-struct sweep {
-	const char *name;
-	long (*call)(void);
-	void (*undo)(void);
-	void (*after_failure)(void);
-	unsigned least; /* points it must have */
-};
-
-static bool is_fault(long r)
-{
-	return r == -ENOMEM || r == -EMFILE || r == -EFAULT || r == -EBADFD;
-}
-
-static void sweep(const struct sweep *s)
-{
-	struct counts before = count();
-	unsigned long n, left;
-
-	for (n = 1;; n++) {
-		long r;
-
-		uiommufd_fail_nth(n);
-		r = s->call();
-		left = uiommufd_fail_nth(0);
-		if (left ? r < 0 : !is_fault(r))
-			fail_msg("%s, point %lu: %ld", s->name, n, r);
-		if (left)
-			break;
-		if (s->after_failure)
-			s->after_failure();
-		same(before, s->name, n);
-		r = s->call();
-		if (r < 0)
-			fail_msg("%s, after the fault at point %lu: %ld", s->name, n, r);
-		if (s->undo)
-			s->undo();
-		same(before, s->name, n);
-	}
-	if (s->undo)
-		s->undo();
-	same(before, s->name, n);
-	if (n - 1 < s->least)
-		fail_msg("%s has only %lu points", s->name, n - 1);
-	print_message("%s: %lu points\n", s->name, n - 1);
-}
-
-static void sweep_all(const struct sweep *s, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		sweep(&s[i]);
-}
-
-/* It succeeds whichever point is to fail, for it passes none. */
-static void no_point(const char *name, long (*prepare)(void), long (*takes_away)(void))
-{
-	for (unsigned long n = 1; n <= 8; n++) {
-		unsigned long left;
-		long r;
-
-		if (prepare)
-			assert_true(prepare() >= 0);
-		uiommufd_fail_nth(n);
-		r = takes_away();
-		left = uiommufd_fail_nth(0);
-		if (r < 0 || left != n)
-			fail_msg("%s: %ld, after %lu points", name, r, n - left);
-	}
+	return id;
 }
 
 /* ---- the machine ---------------------------------------------------------------- */
@@ -588,6 +516,8 @@ static int teardown(void **state)
 	return left;
 }
 
+#define SWEEP(v) sweep_all(v, ARRAY_LEN(v), next_id)
+
 /* ---- tests ---------------------------------------------------------------------- */
 
 static const struct sweep mappings[] = {
@@ -599,12 +529,12 @@ static const struct sweep copying = {"copy", copy, undo_copy, NULL, 3};
 
 static void sweep_maps(void)
 {
-	sweep_all(mappings, ARRAY_LEN(mappings));
+	SWEEP(mappings);
 	assert_int_equal(map_va(), 0);
-	sweep(&copying);
+	sweep_all(&copying, 1, next_id);
 	undo_map();
 	assert_int_equal(map_dmabuf(), 0);
-	sweep(&copying);
+	sweep_all(&copying, 1, next_id);
 	undo_map();
 }
 
@@ -616,10 +546,11 @@ static void test_iommufd(void **state)
 		{"ALLOW_IOVAS", allow, undo_allow, NULL, 4},
 		{"IOVA_RANGES", ranges, NULL, NULL, 3},
 		{"HWPT_ALLOC", alloc_hwpt, undo_id, NULL, 4},
+		{"FAULT_QUEUE_ALLOC", alloc_fault_queue, undo_fault_queue, NULL, 4},
 	};
 	uint32_t hwpt;
 
-	sweep_all(calls, ARRAY_LEN(calls));
+	SWEEP(calls);
 	/* Nobody attached; one domain; two of them. */
 	sweep_maps();
 	assert_int_equal(attach(dev0, ioas), 0);
@@ -627,7 +558,7 @@ static void test_iommufd(void **state)
 	assert_int_equal(alloc_hwpt(), 0);
 	hwpt = made_id;
 	sweep_maps();
-	sweep_all(calls, ARRAY_LEN(calls));
+	SWEEP(calls);
 	destroy(hwpt);
 }
 
@@ -645,17 +576,17 @@ static void test_device(void **state)
 		{"SET_IRQS", enable_irqs, disable_irqs, NULL, 4},
 	};
 
-	sweep_all(before_bind, ARRAY_LEN(before_bind));
+	SWEEP(before_bind);
 	assert_int_equal(bind1(), 0);
-	sweep(&attaching);
+	sweep_all(&attaching, 1, next_id);
 	assert_int_equal(map_dmabuf(), 0);
-	sweep(&attaching);
+	sweep_all(&attaching, 1, next_id);
 	assert_int_equal(attach(dev0, ioas), 0);
-	sweep(&attaching);
+	sweep_all(&attaching, 1, next_id);
 	assert_int_equal(attach1(), 0);
-	sweep(&replacing);
+	sweep_all(&replacing, 1, next_id);
 	undo_attach();
-	sweep_all(calls, ARRAY_LEN(calls));
+	SWEEP(calls);
 	undo_map();
 }
 
@@ -668,16 +599,28 @@ static void test_access(void **state)
 	};
 	int fd;
 
-	sweep(&creating);
+	sweep_all(&creating, 1, next_id);
 	assert_int_equal(map_va(), 0);
 	assert_int_equal(create_access_of(MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES), 0);
 	fd = made_fd;
 	access_id = (uint32_t)fd;
-	sweep_all(calls, ARRAY_LEN(calls));
+	SWEEP(calls);
 	assert_int_equal(attach(dev0, ioas), 0);
-	sweep_all(calls, ARRAY_LEN(calls));
+	SWEEP(calls);
 	assert_int_equal(uiommufd_close(m, fd), 0);
 	undo_map();
+}
+
+static void test_type1(void **state)
+{
+	static const struct sweep mapping = {"MAP_DMA", map_dma, undo_map, NULL, 4};
+
+	be_type1();
+	sweep_all(&mapping, 1, next_id);
+	no_point("UNMAP_DMA", map_dma, unmap_dma);
+	assert_int_equal(attach(dev0, ioas), 0);
+	sweep_all(&mapping, 1, next_id);
+	no_point("UNMAP_DMA from a domain", map_dma, unmap_dma);
 }
 
 static long close_fd(void)
@@ -778,8 +721,8 @@ static void test_count(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_count),  TEST(test_iommufd),     TEST(test_device),
-		TEST(test_access), TEST(test_taking_away),
+		TEST(test_count),  TEST(test_iommufd), TEST(test_device),
+		TEST(test_access), TEST(test_type1),   TEST(test_taking_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
