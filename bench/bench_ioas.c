@@ -31,8 +31,7 @@ static void must(int rc)
 	}
 }
 
-/* ---- what is mapped -------------------------------------------------------------------
- */
+/* ---- what is mapped ------------------------------------------------------- */
 
 struct source {
 	struct mem_source base;

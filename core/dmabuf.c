@@ -50,7 +50,7 @@ void dmabuf_put(struct dmabuf *buf)
 	port_free(buf);
 }
 
-/* ---- attaching ---------------------------------------------------------------- */
+/* ---- attaching ------------------------------------------------------------ */
 
 static enum dmabuf_interconnect negotiate(const struct dmabuf_exporter_ops *exporter,
 					  const struct dmabuf_importer_ops *importer)
@@ -126,7 +126,7 @@ int dmabuf_map_phys(struct dmabuf_attachment *a, struct run_list *runs)
 	return buf->ops->map_phys(buf, runs);
 }
 
-/* ---- revocation ----------------------------------------------------------------- */
+/* ---- revocation ----------------------------------------------------------- */
 
 bool dmabuf_is_revoked(struct dmabuf *buf)
 {

@@ -13,13 +13,12 @@
  * guards @revoked and the list of attachments. dmabuf_revoke() and _restore() are
  * serialised by the exporter (vfio: the device's memory lock).
  *
- * Revoke: under resv the buffer is marked revoked and every importer's invalidate() is
- * called, twice: first DMABUF_CUT (clear and invalidate, do not wait), then
- * DMABUF_DRAIN is satisfied once for all by a single grace period (struct
- * dmabuf_revocation below), so a device with many buffers pays one wait. When
- * dmabuf_revocation_finish() returns no device can reach the memory. Nothing on this
- * path allocates or fails. Restore only allows new maps; nothing is mapped again by
- * itself.
+ * Revoke: under resv the buffer is marked revoked and every importer's invalidate()
+ * clears its paths to the memory, without waiting; one wait afterwards, for all buffers
+ * of a revocation (struct dmabuf_revocation below), so a device with many buffers pays
+ * one. When dmabuf_revocation_finish() returns no device can reach the memory. Nothing
+ * on this path allocates or fails. Restore only allows new maps; nothing is mapped again
+ * by itself.
  *
  * Lifetime: reference counted. Attachments hold a reference. A buffer outlives its
  * exporter: dmabuf_orphan() revokes it for good and cuts the exporter off.
@@ -55,7 +54,8 @@ struct dmabuf_exporter_ops {
 	unsigned contracts;
 	/*
 	 * Describe the memory to an attachment that negotiated DMABUF_IC_PHYS: append the
-	 * runs of the whole buffer. Called under resv, never while revoked.
+	 * runs of the whole buffer, one for each of its ranges, never joined, since an
+	 * importer may refuse more than one. Called under resv, never while revoked.
 	 */
 	int (*map_phys)(struct dmabuf *buf, struct run_list *runs);
 	/* The last reference is gone. @priv is the exporter's to free. */
@@ -80,8 +80,9 @@ struct dmabuf_importer_ops {
 	enum dmabuf_contract contract;
 	/*
 	 * The memory is being taken away. Clear every path to it into @gather; the caller
-	 * finishes the gather before anybody relies on it. Called with resv held. Must
-	 * not allocate, cannot fail. May be called again while already invalid.
+	 * finishes the gather before anybody relies on it. A path that another thread has
+	 * cleared but not drained yet must be waited for here. Called with resv held.
+	 * Must not allocate, cannot fail. May be called again while already invalid.
 	 */
 	void (*invalidate)(struct dmabuf_attachment *a, struct domain_gather *gather);
 };

@@ -57,7 +57,7 @@ void ioas_unlock_all(struct ioas *ioas)
 	port_rwlock_write_unlock(&ioas->domains_lock);
 }
 
-/* ---- alignment ------------------------------------------------------------------ */
+/* ---- alignment ------------------------------------------------------------ */
 
 int ioas_check_alignment(struct ioas *ioas, uint64_t alignment)
 {
@@ -88,7 +88,7 @@ uint64_t ioas_wanted_alignment(const struct ioas *ioas)
 	return alignment;
 }
 
-/* ---- adding a domain --------------------------------------------------------------- */
+/* ---- adding a domain ------------------------------------------------------ */
 
 static int push_domain(struct ioas *ioas, struct domain *d)
 {
@@ -226,8 +226,7 @@ void ioas_remove_domain(struct ioas *ioas, struct domain *d)
 	ioas_unlock_all(ioas);
 }
 
-/* ---- options and statistics -----------------------------------------------------------
- */
+/* ---- options and statistics ----------------------------------------------- */
 
 static int large_off_locked(struct ioas *ioas)
 {
@@ -282,8 +281,7 @@ uint64_t ioas_page_sizes(struct ioas *ioas)
 	return sizes;
 }
 
-/* ---- standing still -------------------------------------------------------------------
- */
+/* ---- standing still ------------------------------------------------------- */
 
 void ioas_freeze(struct ioas *ioas)
 {

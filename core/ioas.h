@@ -65,7 +65,8 @@ int ioas_copy(struct ioas *dst, struct ioas *src, uint64_t src_iova, uint64_t le
  * Unmap all areas inside [iova, iova + length - 1]; *@unmapped gets the bytes. -EINVAL:
  * length 0; -EOVERFLOW: wraps; -ENOENT: an area sticks out, or there is none; -EBUSY: an
  * area is being mapped or unmapped, or an access has locked it; -EDEADLK: an access does
- * not let go (access.h). When it returns no device can reach what was unmapped.
+ * not let go (access.h). Areas go in order: those before the one that makes it fail are
+ * gone, and counted, as in Linux. When it returns no device can reach what was unmapped.
  */
 int ioas_unmap(struct ioas *ioas, uint64_t iova, uint64_t length, uint64_t *unmapped);
 /* The same, but nothing to unmap is fine. */
@@ -82,9 +83,10 @@ int ioas_unmap_all(struct ioas *ioas, uint64_t *unmapped);
 int ioas_cut(struct ioas *ioas, uint64_t at);
 
 /*
- * Attach a domain and fill it with every area. -EADDRINUSE: an area lies outside the
- * domain's aperture or breaks its alignment; -ENOMEM, or what resolving answers
- * (-EFAULT ...). On failure the domain is empty again.
+ * Attach a domain and fill it with every area. -EEXIST: it is attached already; -EINVAL:
+ * its smallest page is larger than the CPU's; -EADDRINUSE: an area or an allowed range
+ * lies outside the domain's aperture, or an area breaks its alignment; -ENOMEM, or what
+ * resolving answers (-EFAULT ...). On failure the domain is empty again.
  */
 int ioas_add_domain(struct ioas *ioas, struct domain *d);
 /* Cannot fail; @d is empty afterwards. */
@@ -111,7 +113,10 @@ int ioas_allow(struct ioas *ioas, const struct iova_range *v, size_t n);
 void ioas_ranges(struct ioas *ioas, struct iova_range *v, size_t cap, size_t *n,
 		 uint64_t *alignment);
 
-/* IOMMU_OPTION_HUGE_PAGES. -EINVAL: turned off while domains hold areas. */
+/*
+ * IOMMU_OPTION_HUGE_PAGES. Turned off: -EINVAL while domains hold areas; -EADDRINUSE: an
+ * area is not aligned to pages, which then is asked for even without a domain.
+ */
 int ioas_set_large_pages(struct ioas *ioas, bool on);
 bool ioas_large_pages(struct ioas *ioas);
 

@@ -133,7 +133,7 @@ void area_drained(struct ioas_area *a)
 		atomic_fetch_sub_explicit(&a->pages->draining, 1, memory_order_release);
 }
 
-/* ---- clearing ---------------------------------------------------------------------- */
+/* ---- clearing ------------------------------------------------------------- */
 
 void unmap_batch_flush(struct unmap_batch *b, const struct ioas *ioas,
 		       struct domain_gather *gather)

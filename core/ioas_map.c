@@ -28,8 +28,7 @@ static void give_back(struct ioas *ioas, struct batch *b, size_t n)
 		range_map_remove(&ioas->areas, b->v[i]->iova);
 }
 
-/* ---- step 1 --------------------------------------------------------------------------
- */
+/* ---- step 1 --------------------------------------------------------------- */
 
 static int check_fixed(const struct ioas *ioas, uint64_t iova, uint64_t length)
 {
@@ -95,7 +94,7 @@ static int take(struct ioas *ioas, struct batch *b, unsigned prot, bool fixed,
 	return rc;
 }
 
-/* ---- step 2 ---------------------------------------------------------------------- */
+/* ---- step 2 --------------------------------------------------------------- */
 
 /* Undo the filling of the first @n areas. */
 static void unfill(struct ioas *ioas, struct batch *b, size_t n)
@@ -157,8 +156,7 @@ unlock:
 	return rc;
 }
 
-/* ---- map ------------------------------------------------------------------------------
- */
+/* ---- map ------------------------------------------------------------------ */
 
 int ioas_map(struct ioas *ioas, struct pages *pages, uint64_t start, uint64_t length,
 	     unsigned prot, bool fixed, uint64_t *iova)
@@ -179,7 +177,7 @@ int ioas_map(struct ioas *ioas, struct pages *pages, uint64_t start, uint64_t le
 	return rc;
 }
 
-/* ---- copy ------------------------------------------------------------------------ */
+/* ---- copy ----------------------------------------------------------------- */
 
 /* How many areas cover [iova, last] without a hole? 0: they do not. */
 static size_t count_pieces(const struct ioas *src, uint64_t iova, uint64_t last)

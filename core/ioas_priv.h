@@ -95,7 +95,7 @@ static inline void area_set_state(struct ioas_area *a, enum area_state state)
 	atomic_store_explicit(&a->state, state, memory_order_release);
 }
 
-/* ---- ioas_area.c: one area and its pages ------------------------------------------- */
+/* ---- ioas_area.c: one area and its pages ---------------------------------- */
 
 /* Takes a reference to @p. NULL: no memory. */
 struct ioas_area *area_create(struct pages *p, uint64_t start);
@@ -146,15 +146,14 @@ void unmap_batch_flush(struct unmap_batch *b, const struct ioas *ioas,
  */
 void ioas_areas_cut(struct list *areas, struct domain_gather *gather);
 
-/* ---- access.c ---------------------------------------------------------------------- */
+/* ---- access.c ------------------------------------------------------------- */
 
 /* The alignment that the accesses ask for; at least 1. iova_lock is held. */
 uint64_t accesses_alignment(const struct ioas *ioas);
 /* Ask all accesses to let go of [iova, iova + length - 1]. No lock is held. */
 void accesses_unmap(struct ioas *ioas, uint64_t iova, uint64_t length);
 
-/* ---- ioas.c: both outer locks, for writing --------------------------------------------
- */
+/* ---- ioas.c: both outer locks, for writing -------------------------------- */
 
 void ioas_lock_all(struct ioas *ioas);
 void ioas_unlock_all(struct ioas *ioas);
@@ -163,8 +162,7 @@ int ioas_check_alignment(struct ioas *ioas, uint64_t alignment);
 /* What domains, accesses and the option ask for. */
 uint64_t ioas_wanted_alignment(const struct ioas *ioas);
 
-/* ---- ioas_ranges.c: what IOVAs there are; iova_lock is held -------------------------
- */
+/* ---- ioas_ranges.c: what IOVAs there are; iova_lock is held --------------- */
 
 /* Is [start, last] clear of reservations? */
 bool ranges_open(const struct ioas *ioas, uint64_t start, uint64_t last);

@@ -52,7 +52,7 @@ static size_t join(struct iova_range *v, size_t n, struct iova_range r)
 	return n + 1;
 }
 
-/* ---- reserved ---------------------------------------------------------------------- */
+/* ---- reserved ------------------------------------------------------------- */
 
 bool ranges_open(const struct ioas *ioas, uint64_t start, uint64_t last)
 {
@@ -182,8 +182,7 @@ void ranges_finish(struct ioas *ioas)
 	port_free(ioas->allowed);
 }
 
-/* ---- allowed ------------------------------------------------------------------------
- */
+/* ---- allowed -------------------------------------------------------------- */
 
 static bool sorted(const struct iova_range *v, size_t n)
 {
@@ -283,8 +282,7 @@ int ioas_allow(struct ioas *ioas, const struct iova_range *v, size_t n)
 	return rc;
 }
 
-/* ---- the choice ---------------------------------------------------------------------
- */
+/* ---- the choice ----------------------------------------------------------- */
 
 /*
  * Linux takes the first hole, in order, where the memory fits after the hole's start

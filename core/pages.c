@@ -13,7 +13,7 @@
 #include "core/pages_priv.h"
 #include "core/ioas_priv.h"
 
-/* ---- pins --------------------------------------------------------------------- */
+/* ---- pins ----------------------------------------------------------------- */
 
 /* The account's share of a change; @pages may be 0. */
 static int charge(struct pages *p, uint64_t pages)
@@ -135,8 +135,7 @@ void pages_unpin(struct pages *p, struct pin *pin)
 	pin_free(p, pin);
 }
 
-/* ---- whose they are -----------------------------------------------------------------
- */
+/* ---- whose they are ------------------------------------------------------- */
 
 void pages_set_account(struct pages *p, struct pin_account *account)
 {
@@ -184,7 +183,7 @@ void pages_settle(struct pages *p, bool keep)
 		gone->ops->put(gone);
 }
 
-/* ---- life ----------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------- */
 
 static void pages_init(struct pages *p, enum pages_kind kind, uint64_t length,
 		       bool writable)
@@ -235,8 +234,7 @@ uint64_t pages_length(const struct pages *p)
 	return p->length;
 }
 
-/* ---- dma-buf ------------------------------------------------------------------------
- */
+/* ---- dma-buf -------------------------------------------------------------- */
 
 struct pages_dmabuf {
 	struct pages pages;
@@ -343,7 +341,7 @@ int pages_create_dmabuf(struct dmabuf *buf, uint64_t start, uint64_t length,
 	return 0;
 }
 
-/* ---- the end ---------------------------------------------------------------------- */
+/* ---- the end -------------------------------------------------------------- */
 
 void pages_put(struct pages *p)
 {

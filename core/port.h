@@ -8,7 +8,7 @@
  * prove it.
  *
  * Rules every port keeps:
- *  - Only port_alloc() and port_alloc_page() can fail. Locks, RCU and free cannot.
+ *  - Only port_alloc(), port_alloc_page() and port_alloc_page_pair() can fail. Locks, RCU and free cannot.
  *  - Error values are negative Linux errnos (core/errno.h).
  *  - Locks are not recursive.
  */
@@ -40,6 +40,9 @@ void port_free(void *p);
 /* One zeroed page, aligned to its size, or NULL. For page tables. */
 void *port_alloc_page(void);
 void port_free_page(void *p);
+/* Two zeroed pages in a row, aligned to a page: a table and what is kept beside it. */
+void *port_alloc_page_pair(void);
+void port_free_page_pair(void *p);
 
 /* ---- locks -------------------------------------------------------------------- */
 

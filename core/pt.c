@@ -27,7 +27,6 @@
 #include "core/pt_inline.h"
 
 struct side {
-	void *memory;      /* what port_alloc() gave, for both */
 	struct side *next; /* in a gather */
 	uint16_t live[PORT_PAGE_SIZE / sizeof(pt_entry)];
 };
@@ -55,21 +54,11 @@ static pt_entry *table_of_side(struct side *side)
 
 /* ---- tables ------------------------------------------------------------------- */
 
+_Static_assert(sizeof(struct side) <= PORT_PAGE_SIZE, "a table's side is one page");
+
 static pt_entry *table_alloc(unsigned level)
 {
-	size_t size = PORT_PAGE_SIZE - 1 + PORT_PAGE_SIZE + sizeof(struct side);
-	uintptr_t page;
-	void *memory;
-
-	if (level == 0)
-		return port_alloc_page();
-	memory = port_alloc(size);
-	if (!memory)
-		return NULL;
-	page = ((uintptr_t)memory + PORT_PAGE_SIZE - 1) &
-	       ~(uintptr_t)(PORT_PAGE_SIZE - 1);
-	side_of((pt_entry *)page)->memory = memory;
-	return (pt_entry *)page;
+	return level == 0 ? port_alloc_page() : port_alloc_page_pair();
 }
 
 static void table_free(pt_entry *table, unsigned level)
@@ -77,7 +66,7 @@ static void table_free(pt_entry *table, unsigned level)
 	if (level == 0)
 		port_free_page(table);
 	else
-		port_free(side_of(table)->memory);
+		port_free_page_pair(table);
 }
 
 static pt_entry *child_of(const struct pt_format *f, uint64_t entry, unsigned level)
@@ -94,6 +83,7 @@ static bool is_table(const struct pt_format *f, uint64_t entry, unsigned level)
 int pt_init(struct pt *pt, const struct pt_format *format)
 {
 	pt->format = format;
+	pt->near.leaf = NULL;
 	pt->root = table_alloc(format->levels - 1);
 	return pt->root ? 0 : -ENOMEM;
 }
@@ -326,6 +316,7 @@ int pt_map(struct pt *pt, uint64_t iova, uint64_t spa, uint64_t length, unsigned
 /* ---- unmap ---------------------------------------------------------------------- */
 
 struct unmap {
+	struct pt *pt;
 	const struct pt_format *format;
 	struct pt_gather *gather;
 	bool any;
@@ -358,14 +349,20 @@ static bool unmap_entry(struct unmap *u, pt_entry *table, unsigned level, unsign
 		entry_store(&table[i], 0);
 		*live = 0;
 		gather_tree(f, u->gather, child, level - 1);
+		u->pt->near.leaf = NULL;
 		u->any = true;
 		return true;
 	}
 	*live -= unmap_table(u, child, level - 1, lo, hi);
-	if (*live > 0)
+	if (*live > 0) {
+		if (level == 1)
+			u->pt->near =
+				(struct pt_near){child, live, lo >> pt_level_shift(f, 1)};
 		return false;
+	}
 	entry_store(&table[i], 0);
 	gather_table(u->gather, child, level - 1);
+	u->pt->near.leaf = NULL;
 	return true;
 }
 
@@ -389,17 +386,47 @@ static unsigned unmap_table(struct unmap *u, pt_entry *table, unsigned level,
 	return cleared;
 }
 
+/*
+ * The short way: all of [iova, last] lies in the lowest table that was used last, and
+ * something else stays in it. Writers can tell by 0 what is not present: nothing else
+ * is ever stored in an entry that is not.
+ */
+static bool unmap_near(struct unmap *u, uint64_t iova, uint64_t last)
+{
+	const struct pt_format *f = u->format;
+	const struct pt_near *near = &u->pt->near;
+	uint64_t page_mask = ((uint64_t)1 << pt_level_shift(f, 0)) - 1;
+	unsigned shift = pt_level_shift(f, 1), i, end, n = 0;
+	pt_entry *leaf = near->leaf;
+
+	if (!leaf || iova >> shift != near->span || last >> shift != near->span ||
+	    ((iova | (last + 1)) & page_mask))
+		return false;
+	i = pt_level_index(f, 0, iova);
+	end = pt_level_index(f, 0, last) + 1;
+	for (unsigned k = i; k < end; k++)
+		n += entry_load(&leaf[k]) != 0;
+	if (n == *near->live)
+		return false;
+	for (; i < end; i++)
+		entry_store(&leaf[i], 0);
+	*near->live -= n;
+	u->any |= n > 0;
+	return true;
+}
+
 bool pt_unmap(struct pt *pt, uint64_t iova, uint64_t length, struct pt_gather *gather)
 {
 	const struct pt_format *f = pt->format;
-	struct unmap u = {.format = f, .gather = gather};
+	struct unmap u = {.pt = pt, .format = f, .gather = gather};
 	uint64_t aperture_last = ~(uint64_t)0 >> (64 - f->iova_bits);
 	uint64_t last;
 
 	if (length == 0 || iova > aperture_last)
 		return false;
 	last = length - 1 > aperture_last - iova ? aperture_last : iova + length - 1;
-	unmap_table(&u, pt->root, f->levels - 1, iova, last);
+	if (!unmap_near(&u, iova, last))
+		unmap_table(&u, pt->root, f->levels - 1, iova, last);
 	return u.any;
 }
 

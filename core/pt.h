@@ -93,6 +93,13 @@ extern const struct pt_format pt_vtd_s2;
 struct pt {
 	const struct pt_format *format;
 	pt_entry *root;
+	/* For writers: the lowest table that an unmap used last, so that another one
+	 * close by needs no walk. */
+	struct pt_near {
+		pt_entry *leaf; /* NULL: none */
+		uint16_t *live; /* how many entries it has */
+		uint64_t span;  /* which table it is: IOVA by its reach */
+	} near;
 };
 
 /* Tables that were unlinked and wait for the grace period. {0} is empty. */

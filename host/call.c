@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -17,15 +18,16 @@
 #include "machine/files.h"
 #include "machine/machine.h"
 #include "machine/memory.h"
+#include "port/fault_inject.h"
 
 /* clang-format off */
 const struct call_entry call_table[] = {
 	{SYS_ioctl, CALL_IOCTL_TYPE, 1, serve_ioctl},
 	{SYS_mmap, CALL_MARKED_OFFSET, 5, serve_mmap},
-	{SYS_read, CALL_QUEUE_FD, 0, serve_read},
-	{SYS_write, CALL_QUEUE_FD, 0, serve_write},
-	{SYS_pread64, CALL_MARKED_OFFSET, 3, serve_pread},
-	{SYS_pwrite64, CALL_MARKED_OFFSET, 3, serve_pwrite},
+	{SYS_read, CALL_QUEUE_FD, 0, serve_read, true},
+	{SYS_write, CALL_QUEUE_FD, 0, serve_write, true},
+	{SYS_pread64, CALL_MARKED_OFFSET, 3, serve_pread, true},
+	{SYS_pwrite64, CALL_MARKED_OFFSET, 3, serve_pwrite, true},
 	{SYS_preadv, CALL_MARKED_OFFSET, 3, serve_preadv},
 	{SYS_pwritev, CALL_MARKED_OFFSET, 3, serve_pwritev},
 	{SYS_preadv2, CALL_MARKED_OFFSET, 3, serve_preadv},
@@ -290,19 +292,26 @@ static struct call *call_of(struct client *client)
 
 static int client_op_copy_in(struct client *client, void *dst, uint64_t va, size_t n)
 {
+	if (port_fail_now(PORT_FAIL_COPY))
+		return -EFAULT;
 	return call_copy_in(call_of(client), dst, va, n);
 }
 
 static int client_op_copy_out(struct client *client, uint64_t va, const void *src,
 			      size_t n)
 {
+	if (port_fail_now(PORT_FAIL_COPY))
+		return -EFAULT;
 	return call_copy_out(call_of(client), va, src, n);
 }
 
 static int client_op_get_fd(struct client *client, int fd)
 {
-	int ours = call_get_fd(call_of(client), fd);
+	int ours;
 
+	if (port_fail_now(PORT_FAIL_FD))
+		return -EMFILE;
+	ours = call_get_fd(call_of(client), fd);
 	/* A caller that is gone has no descriptors; nobody sees this answer. */
 	return ours == -ESRCH ? -EBADF : ours;
 }
@@ -373,6 +382,48 @@ static bool client_op_privileged(struct client *client)
 	return effective >> CAP_SYS_RESOURCE_BIT & 1;
 }
 
+/* The real uid of a thread; that of its files in /proc, most often, tells it at once. */
+static bool uid_of(pid_t tid, uint32_t *uid)
+{
+	char path[32], line[128];
+	struct stat st;
+	bool found = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)tid);
+	if (stat(path, &st))
+		return false;
+	*uid = st.st_uid;
+	if (st.st_uid == getuid())
+		return true;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	while (!found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "Uid: %u", uid) == 1;
+	fclose(f);
+	return found;
+}
+
+static bool client_op_owner(struct client *client, struct client_owner *out)
+{
+	struct call *c = call_of(client);
+	struct process *p;
+
+	if (call_process(c, &p) || !uid_of(c->tid, &out->uid))
+		return false;
+	out->pid = process_id(p);
+	out->id = process_serial(p);
+	out->may_lock = client_may_lock(c->tid);
+	return true;
+}
+
+static void client_op_must_not_fail(struct client *client, bool begins)
+{
+	port_fail_exempt(begins ? PORT_FAIL_COPY : 0);
+}
+
 static const struct client_ops call_client_ops = {
 	.copy_in = client_op_copy_in,
 	.copy_out = client_op_copy_out,
@@ -381,6 +432,8 @@ static const struct client_ops call_client_ops = {
 	.user_memory = client_op_user_memory,
 	.vma = client_op_vma,
 	.privileged = client_op_privileged,
+	.owner = client_op_owner,
+	.must_not_fail = client_op_must_not_fail,
 };
 
 void call_init(struct call *c, struct host *host, int listener,

@@ -104,6 +104,8 @@ struct call_entry {
 	enum call_when when;
 	unsigned arg;
 	long (*serve)(struct call *c);
+	/* With fault injection: always, for its files may have any number. */
+	bool any_file;
 };
 
 extern const struct call_entry call_table[];

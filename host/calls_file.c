@@ -19,6 +19,7 @@
 
 #include "core/port.h"
 #include "host/call.h"
+#include "host/fail_nth.h"
 #include "host/host.h"
 #include "host/log.h"
 #include "host/process.h"
@@ -75,6 +76,7 @@ static long serve_kvm_attr(struct call *c)
 long serve_ioctl(struct call *c)
 {
 	uint32_t cmd = (uint32_t)c->args[1];
+	struct fail_nth_count nth;
 	struct vfile *f;
 	long r;
 
@@ -84,7 +86,9 @@ long serve_ioctl(struct call *c)
 	f = call_get_vfile(c, (int)c->args[0], NULL);
 	if (!f)
 		return CALL_PROCEED;
+	nth = fail_nth_begin(c);
 	r = f->ops->ioctl ? f->ops->ioctl(f, &c->client, cmd, c->args[2]) : -ENOTTY;
+	fail_nth_end(c, nth);
 	vfile_put(f);
 	return r;
 }
@@ -162,13 +166,26 @@ static long file_for(struct call *c, enum transfer dir, struct vfile **out)
 	return -EBADF;
 }
 
+static bool is_region(uint64_t offset)
+{
+	return (offset & (VFILE_MARK | VFILE_MARK << 1)) == VFILE_MARK;
+}
+
 static long serve_transfer(struct call *c, enum transfer dir)
 {
+	bool region = is_region(c->args[3]);
 	struct vfile *f;
-	long r = file_for(c, dir, &f);
+	long r;
 
+	if (!region && !fail_nth_in_use(c->host->fail_nth))
+		return CALL_PROCEED;
+	r = file_for(c, dir, &f);
 	if (r)
 		return r;
+	if (!region && !f->ops->read) {
+		vfile_put(f);
+		return CALL_PROCEED;
+	}
 	r = transfer(f, c, dir, c->args[1], c->args[2], c->args[3]);
 	vfile_put(f);
 	log_call(c, r, "%s(%d, %llu, %#llx)", dir == READ ? "pread64" : "pwrite64",
@@ -260,7 +277,14 @@ long serve_pwritev(struct call *c)
 
 /* ---- read and write of queues --------------------------------------------------- */
 
-/* Offsets are no part of it: the file is a socket. */
+/* Can the descriptor be one on which these are ours? */
+static bool may_be_queue(struct call *c, int fd)
+{
+	return (fd >= QUEUE_FD_FIRST && fd < QUEUE_FD_FIRST + QUEUE_FDS) ||
+	       fail_nth_in_use(c->host->fail_nth);
+}
+
+/* Offsets are no part of it: the file is a socket, or a fail-nth file. */
 static long serve_queue(struct call *c, enum transfer dir)
 {
 	uint64_t va = c->args[1];
@@ -269,11 +293,15 @@ static long serve_queue(struct call *c, enum transfer dir)
 	struct vfile *f;
 	int fd;
 
+	if (!may_be_queue(c, (int)c->args[0]))
+		return CALL_PROCEED;
 	files_reap(c->host->machine->files);
 	f = call_get_vfile(c, (int)c->args[0], &fd);
 	if (!f)
 		return CALL_PROCEED;
-	if (dir == READ && f->ops->read)
+	if (!may_transfer(fd, dir))
+		r = -EBADF;
+	else if (dir == READ && f->ops->read)
 		r = f->ops->read(f, &c->client, fd, va, n);
 	else if (dir == WRITE && f->ops->write)
 		r = f->ops->write(f, &c->client, va, n);

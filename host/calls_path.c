@@ -19,8 +19,10 @@
 #include <unistd.h>
 
 #include "host/call.h"
+#include "host/fail_nth.h"
 #include "host/host.h"
 #include "host/log.h"
+#include "host/proc_status.h"
 #include "host/process.h"
 #include "host/view.h"
 #include "machine/files.h"
@@ -30,6 +32,7 @@ enum target_kind {
 	TARGET_HOST,
 	TARGET_NODE,
 	TARGET_FD,    /* through /proc: the client's own descriptor @fd */
+	TARGET_NTH,   /* the fail-nth file of thread @tid */
 	TARGET_EMPTY, /* the empty path */
 };
 
@@ -37,6 +40,7 @@ struct target {
 	enum target_kind kind;
 	const struct view_node *node;
 	int fd;
+	pid_t tid;
 	char path[PATH_MAX];
 };
 
@@ -121,6 +125,9 @@ static int find_target(struct call *c, int dirfd, uint64_t va, bool follow,
 	t->fd = fd_of_path(c, t->path);
 	if (t->fd >= 0)
 		t->kind = TARGET_FD;
+	t->tid = fail_nth_of_path(c, base, t->path);
+	if (t->tid)
+		t->kind = TARGET_NTH;
 	return 0;
 }
 
@@ -154,16 +161,43 @@ static long install(struct call *c, int fd, int flags)
 	return fd < 0 ? fd : call_install(c, fd, flags & O_CLOEXEC);
 }
 
-static long open_device(struct call *c, const char *path, int flags)
+static int new_device_fd(struct call *c, const char *path, int flags)
 {
 	struct vfile *f;
-	int err, fd;
+	int fd = machine_open_node(c->host->machine, path, &f);
+
+	if (fd)
+		return fd;
+	fd = files_open(c->host->machine->files, f, flags);
+	vfile_put(f);
+	return fd;
+}
+
+static long open_device(struct call *c, const char *path, int flags)
+{
+	struct fail_nth_count nth;
+	int fd;
 
 	if (flags & O_DIRECTORY)
 		return -ENOTDIR;
-	err = machine_open_node(c->host->machine, path, &f);
-	if (err)
-		return err;
+	nth = fail_nth_begin(c);
+	fd = new_device_fd(c, path, flags);
+	fail_nth_end(c, nth);
+	return install(c, fd, flags);
+}
+
+static long open_nth(struct call *c, pid_t tid, int flags)
+{
+	struct vfile *f;
+	int fd;
+
+	if (flags & O_DIRECTORY)
+		return -ENOTDIR;
+	if ((flags & O_CREAT) && (flags & O_EXCL))
+		return -EEXIST;
+	fd = fail_nth_open(c->host->fail_nth, tid, &f);
+	if (fd)
+		return fd;
 	fd = files_open(c->host->machine->files, f, flags);
 	vfile_put(f);
 	return install(c, fd, flags);
@@ -207,6 +241,16 @@ static long reopen(struct call *c, int fd, int flags)
 	return n && n->kind == VIEW_DEVICE ? open_node(c, n, flags) : CALL_PROCEED;
 }
 
+/* The one kind of file outside our part of the tree that we have something to add to. */
+static long open_status(struct call *c, const char *path, int flags)
+{
+	long fd = CALL_PROCEED;
+
+	if ((flags & O_ACCMODE) == O_RDONLY && !(flags & (O_PATH | O_DIRECTORY)))
+		fd = proc_status_open(c, path);
+	return fd == CALL_PROCEED ? fd : install(c, (int)fd, flags);
+}
+
 static long do_open(struct call *c, int dirfd, uint64_t path, int flags)
 {
 	bool follow = !(flags & O_NOFOLLOW) &&
@@ -218,8 +262,10 @@ static long do_open(struct call *c, int dirfd, uint64_t path, int flags)
 		r = open_node(c, t.node, flags);
 	else if (!r && t.kind == TARGET_FD && follow)
 		r = reopen(c, t.fd, flags);
+	else if (!r && t.kind == TARGET_NTH && !(flags & O_PATH))
+		r = open_nth(c, t.tid, flags);
 	else if (!r)
-		return CALL_PROCEED;
+		r = open_status(c, t.path, flags);
 	if (r != CALL_PROCEED)
 		log_call(c, r, "open(\"%s\", %#x)", t.path, (unsigned)flags);
 	return r;
@@ -255,10 +301,19 @@ long serve_openat2(struct call *c)
 
 /* ---- stat ---------------------------------------------------------------------- */
 
+/* Stands for any fail-nth file. Its like in /proc has the same looks. */
+static const struct view_node nth_node = {.kind = VIEW_FILE};
+#define NTH_LIKE "/proc/self/comm"
+
 static long stat_node(struct call *c, const struct view_node *n, uint64_t out)
 {
 	struct stat st;
-	int err = view_stat(c->host->view, n, &st);
+	int err;
+
+	if (n == &nth_node)
+		err = stat(NTH_LIKE, &st) ? -errno : 0;
+	else
+		err = view_stat(c->host->view, n, &st);
 
 	return err ? err : call_copy_out(c, out, &st, sizeof(st));
 }
@@ -267,7 +322,12 @@ static long statx_node(struct call *c, const struct view_node *n, unsigned mask,
 		       uint64_t out)
 {
 	struct statx stx;
-	int err = view_statx(c->host->view, n, mask, &stx);
+	int err;
+
+	if (n == &nth_node)
+		err = statx(AT_FDCWD, NTH_LIKE, 0, mask, &stx) ? -errno : 0;
+	else
+		err = view_statx(c->host->view, n, mask, &stx);
 
 	return err ? err : call_copy_out(c, out, &stx, sizeof(stx));
 }
@@ -310,6 +370,8 @@ static long find_node(struct call *c, int dirfd, uint64_t path, int at_flags,
 	}
 	if (t.kind == TARGET_NODE)
 		*out = t.node;
+	else if (t.kind == TARGET_NTH)
+		*out = &nth_node;
 	else if (t.kind == TARGET_FD && follow)
 		*out = node_of_fd(c, t.fd);
 	else if (t.kind == TARGET_EMPTY && (at_flags & AT_EMPTY_PATH))

@@ -59,8 +59,10 @@ static int add_queue_fds(scmp_filter_ctx ctx, const struct call_entry *e)
 		SCMP_CMP(e->arg, SCMP_CMP_MASKED_EQ, mask, QUEUE_FD_FIRST));
 }
 
-static int add_entry(scmp_filter_ctx ctx, const struct call_entry *e)
+static int add_entry(scmp_filter_ctx ctx, const struct call_entry *e, bool any_file)
 {
+	if (any_file && e->any_file)
+		return seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, e->nr, 0);
 	switch (e->when) {
 	case CALL_IOCTL_TYPE:
 		return add_ioctls(ctx, e);
@@ -100,7 +102,7 @@ out:
 	return err;
 }
 
-int filter_create(struct sock_fprog *prog)
+int filter_create(struct sock_fprog *prog, bool any_file)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
 	int err;
@@ -109,7 +111,7 @@ int filter_create(struct sock_fprog *prog)
 		return -ENOMEM;
 	err = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW);
 	for (size_t i = 0; !err && i < call_table_entries; i++)
-		err = add_entry(ctx, &call_table[i]);
+		err = add_entry(ctx, &call_table[i], any_file);
 	/* Looked for first. */
 	for (size_t i = 0; !err && i < call_table_entries; i++)
 		if (call_table[i].when != CALL_ALWAYS)

@@ -8,8 +8,12 @@
 #define HOST_FILTER_H
 
 #include <linux/filter.h>
+#include <stdbool.h>
 
-/* @prog->filter is the caller's to free. 0 or -errno. */
-int filter_create(struct sock_fprog *prog);
+/*
+ * @prog->filter is the caller's to free. 0 or -errno. @any_file: with what those entries
+ * of the table ask for that say so.
+ */
+int filter_create(struct sock_fprog *prog, bool any_file);
 
 #endif

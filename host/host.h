@@ -6,6 +6,7 @@
 #ifndef HOST_HOST_H
 #define HOST_HOST_H
 
+struct fail_nth;
 struct machine;
 struct view;
 struct process_table;
@@ -14,6 +15,7 @@ struct host {
 	struct machine *machine;
 	struct view *view;
 	struct process_table *processes;
+	struct fail_nth *fail_nth; /* NULL: no fault injection */
 };
 
 /* Exit statuses of the command itself, as env(1) and timeout(1) have them. */

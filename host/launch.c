@@ -55,16 +55,38 @@ static int save_fds(struct inheritance *in)
 	return err;
 }
 
+/*
+ * Descriptors 0 to 2 that are closed stay closed for the client, but no file of ours may
+ * get these numbers: one might be written to as standard error.
+ */
+static int fill_standard_fds(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			return -errno;
+	} while (fd <= STDERR_FILENO);
+	close(fd);
+	return 0;
+}
+
 int inheritance_save(struct inheritance *in)
 {
+	struct sigaction by_default = {.sa_handler = SIG_DFL};
 	struct rlimit more;
 	int err;
 
 	*in = (struct inheritance){0};
-	err = save_fds(in);
+	err = fill_standard_fds();
+	if (!err)
+		err = save_fds(in);
 	if (err)
 		return err;
 	pthread_sigmask(SIG_SETMASK, NULL, &in->mask);
+	/* Were it ignored, children would end without telling how. */
+	sigaction(SIGCHLD, &by_default, &in->child);
 	getrlimit(RLIMIT_NOFILE, &in->nofile);
 	/* We hold a few descriptors for each process of the client's. */
 	more = in->nofile;
@@ -156,6 +178,7 @@ static _Noreturn void child_main(int sock, char *const argv[],
 	if (listener < 0)
 		_exit(EXIT_OURS);
 	close(listener);
+	sigaction(SIGCHLD, &in->child, NULL);
 	sigprocmask(SIG_SETMASK, &in->mask, NULL);
 	execvp(argv[0], argv);
 	err = errno;

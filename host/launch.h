@@ -19,6 +19,7 @@
 /* What the command was started with, saved before it changes anything. */
 struct inheritance {
 	sigset_t mask;
+	struct sigaction child; /* of SIGCHLD, which may have been ignored */
 	struct rlimit nofile;
 	int *fds; /* descriptors from 3 up, the client's business only */
 	size_t nr_fds;

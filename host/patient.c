@@ -105,7 +105,7 @@ int patient_start(struct patient *p, const char **what)
 	if (err)
 		return err;
 	*what = "seccomp filter";
-	err = filter_create(&filter);
+	err = filter_create(&filter, false);
 	if (err)
 		return err;
 	*what = "seccomp listener";

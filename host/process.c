@@ -306,6 +306,11 @@ static bool has_ended(const struct process *p)
 	return poll(&pfd, 1, 0) == 1;
 }
 
+uint64_t process_serial(const struct process *p)
+{
+	return p->serial;
+}
+
 int process_get_fd(struct process *p, int fd)
 {
 	int ours = (int)syscall(SYS_pidfd_getfd, p->pidfd, fd, 0);

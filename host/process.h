@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct call;
@@ -39,6 +40,8 @@ int process_of_call(struct process_table *t, struct call *c, struct process **ou
 void process_put(struct process *p);
 
 pid_t process_id(const struct process *p);
+/* Tells it from another process with the same number. */
+uint64_t process_serial(const struct process *p);
 /* A duplicate of its descriptor @fd. -EBADF, -ESRCH, -EPERM. */
 int process_get_fd(struct process *p, int fd);
 /*

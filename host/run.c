@@ -35,6 +35,7 @@
 #include <unistd.h>
 
 #include "core/port.h"
+#include "host/fail_nth.h"
 #include "host/filter.h"
 #include "host/host.h"
 #include "host/launch.h"
@@ -168,8 +169,10 @@ static int make_host(struct session *s, const struct run_options *o)
 		return err;
 	}
 	err = process_table_create(&s->host.processes);
+	if (!err && o->selftest)
+		err = fail_nth_create(s->host.view, &s->host.fail_nth);
 	if (!err)
-		err = filter_create(&s->filter);
+		err = filter_create(&s->filter, o->selftest);
 	if (err)
 		complain("%s", strerror(-err));
 	return err;
@@ -285,6 +288,7 @@ static int finish(struct session *s)
 		let_go(s->host.machine->files);
 	process_table_destroy(s->host.processes);
 	left = machine_destroy(s->host.machine);
+	fail_nth_destroy(s->host.fail_nth);
 	view_destroy(s->host.view);
 	log_destroy(s->log);
 	free(s->filter.filter);

@@ -10,7 +10,7 @@ struct run_options {
 	const char **devices;     /* as typed; ends with NULL; NULL: none given */
 	const char *machine_file; /* NULL: none */
 	const char **extensions;  /* ends with NULL; NULL: none given */
-	bool selftest; /* the kernel's IOMMU_TEST_CMD */
+	bool selftest;            /* the kernel's IOMMU_TEST_CMD */
 	bool log;
 	const char *log_file; /* NULL: standard error */
 };

@@ -51,6 +51,7 @@ void iommufd_device_unbind(struct iommufd_device *dev)
 	struct iommufd_ctx *ctx = dev->ctx;
 	bool inside = dev->info.inside_context;
 
+	pasid_detach_all(dev);
 	iommufd_device_detach(dev);
 	vdevice_end(dev);
 	object_unuse_destroy(ctx, &dev->obj);

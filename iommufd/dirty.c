@@ -58,6 +58,9 @@ struct piece {
 	uint64_t iova, last;
 	unsigned shift; /* log2 of the bytes a bit stands for */
 	bool any;
+	/* Up to here, inclusive, an entry reaches that was dirty, which has been cleared
+	 * and may lie in the next pieces, too. 0: none. */
+	uint64_t reach;
 	unsigned char bits[4096];
 };
 
@@ -70,6 +73,7 @@ static void set_bits(void *arg, uint64_t iova, uint64_t bytes)
 	for (uint64_t i = first; i <= last; i++)
 		p->bits[i / 8] |= (unsigned char)(1u << i % 8);
 	p->any = true;
+	p->reach = max_u64(p->reach, iova + (bytes - 1));
 }
 
 /* @covered bytes from the first IOVA on. */
@@ -93,6 +97,8 @@ static int read_bitmap(struct client *c, struct domain *d,
 				     (size_t)n);
 		if (err)
 			break;
+		if (p.reach >= p.iova)
+			set_bits(&p, p.iova, p.reach - p.iova + 1);
 		domain_read_dirty(d, p.iova, bytes, keep, set_bits, &p);
 		if (p.any)
 			err = client_copy_out(c, cmd->data + (done >> p.shift) / 8,

@@ -27,17 +27,9 @@ static int rest_is_zero(struct client *c, uint64_t va, size_t n)
 	return 0;
 }
 
-static int struct_in(struct client *c, uint64_t uptr, size_t len, size_t min, void *dst,
-		     size_t size)
+/* Whatever of it fits; the rest of @dst is zero. */
+static int struct_in(struct client *c, uint64_t uptr, size_t len, void *dst, size_t size)
 {
-	int err = 0;
-
-	if (len < min)
-		return -EINVAL;
-	if (len > size)
-		err = rest_is_zero(c, uptr + size, len - size);
-	if (err)
-		return err;
 	memset(dst, 0, size);
 	return client_copy_in(c, dst, uptr, len < size ? len : size);
 }
@@ -45,9 +37,9 @@ static int struct_in(struct client *c, uint64_t uptr, size_t len, size_t min, vo
 int iommufd_user_data_in(const struct iommufd_user_data *data, uint32_t type, size_t min,
 			 void *dst, size_t size)
 {
-	if (data->type != type)
+	if (data->type != type || data->len < min || data->len > size)
 		return -EINVAL;
-	return struct_in(data->client, data->uptr, data->len, min, dst, size);
+	return struct_in(data->client, data->uptr, data->len, dst, size);
 }
 
 int iommufd_user_data_out(const struct iommufd_user_data *data, uint32_t type, size_t min,
@@ -61,10 +53,35 @@ int iommufd_user_data_out(const struct iommufd_user_data *data, uint32_t type, s
 int iommufd_user_array_in(const struct iommufd_user_array *array, uint32_t type,
 			  uint32_t i, size_t min, void *dst, size_t size)
 {
+	struct iommufd_user_data entry = {
+		.client = array->client,
+		.uptr = array->uptr + (uint64_t)i * array->entry_len,
+		.type = array->type,
+		.len = array->entry_len,
+	};
+
+	return iommufd_user_data_in(&entry, type, min, dst, size);
+}
+
+int iommufd_user_array_all_in(const struct iommufd_user_array *array, uint32_t type,
+			      void *dst, size_t size)
+{
+	uint64_t from = array->uptr;
+	char *to = dst;
+	int err = 0;
+
 	if (array->type != type || !array->entry_num)
 		return -EINVAL;
-	return struct_in(array->client, array->uptr + (uint64_t)i * array->entry_len,
-			 array->entry_len, min, dst, size);
+	for (uint32_t i = 0; !err && i < array->entry_num; i++) {
+		if (array->entry_len > size)
+			err = rest_is_zero(array->client, from + size,
+					   array->entry_len - size);
+		if (!err)
+			err = struct_in(array->client, from, array->entry_len, to, size);
+		from += array->entry_len;
+		to += size;
+	}
+	return err;
 }
 
 /* ---- extra objects ---------------------------------------------------------------- */

@@ -24,9 +24,8 @@ struct iommufd_user_data {
 };
 
 /*
- * Copy such a struct in, by the rules of all extensible structs: another type or shorter
- * than @min -EINVAL; shorter than @size: the rest is zero; longer: zeros only, else
- * -E2BIG; -EFAULT.
+ * Copy such a struct in. Another type, shorter than @min or longer than @size: -EINVAL;
+ * what the client's is shorter than @size reads as zero; -EFAULT.
  */
 int iommufd_user_data_in(const struct iommufd_user_data *data, uint32_t type, size_t min,
 			 void *dst, size_t size);
@@ -62,6 +61,12 @@ struct iommufd_nested_ops {
 /* Entry @i of the array; errors as iommufd_user_data_in(). */
 int iommufd_user_array_in(const struct iommufd_user_array *array, uint32_t type,
 			  uint32_t i, size_t min, void *dst, size_t size);
+/*
+ * The whole array, which is not empty, into structs of @size bytes. Another type -EINVAL;
+ * longer entries may only end in zeros, else -E2BIG; -EFAULT.
+ */
+int iommufd_user_array_all_in(const struct iommufd_user_array *array, uint32_t type,
+			      void *dst, size_t size);
 
 /* What a device is to translate through. */
 struct iommufd_translation {

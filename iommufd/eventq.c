@@ -93,7 +93,7 @@ static void consumed(struct eventq *q)
 	q->ops->taken(q, item);
 }
 
-static void settle(struct eventq *q)
+void eventq_settle(struct eventq *q)
 {
 	if (q->in_socket && socket_empty(q))
 		consumed(q);
@@ -103,7 +103,7 @@ void eventq_push(struct eventq *q)
 {
 	struct eventq_item *item;
 
-	settle(q);
+	eventq_settle(q);
 	item = eventq_first(q);
 	if (!item || q->in_socket || q->serving || q->file.ends[0] < 0)
 		return;
@@ -143,7 +143,7 @@ void eventq_read_begin(struct eventq *q, int fd)
 
 	port_mutex_lock(&q->serve);
 	port_mutex_lock(&q->lock);
-	settle(q);
+	eventq_settle(q);
 	/* If another thread of the client is faster, natively, it has the item. */
 	if (q->in_socket && recv(fd, &byte, 1, MSG_DONTWAIT | MSG_TRUNC) < 0)
 		consumed(q);

@@ -76,7 +76,9 @@ void eventq_finish(struct eventq *q);
 /* All under lock. */
 void eventq_add(struct eventq *q, struct eventq_item *item);
 void eventq_remove(struct eventq *q, struct eventq_item *item);
-/* Put the first item into the socket, where it is not, and may be. */
+/* Notice what has been read natively. */
+void eventq_settle(struct eventq *q);
+/* And put the first item into the socket, where it is not, and may be. */
 void eventq_push(struct eventq *q);
 
 /*

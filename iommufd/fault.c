@@ -78,7 +78,7 @@ static int client_answers(struct iommufd_fault *f,
 	    resp->code != IOMMUFD_PAGE_RESP_INVALID)
 		return -EINVAL;
 	port_mutex_lock(&f->q.lock);
-	eventq_push(&f->q); /* notices what has been read natively */
+	eventq_settle(&f->q);
 	r = find_asked(f, resp->cookie);
 	if (r) {
 		list_remove(&r->item.link);
@@ -233,7 +233,7 @@ static int install(struct uapi_call *call, struct iommufd_fault *f)
 		return fd;
 	cmd->out_fault_fd = (uint32_t)fd;
 	object_publish(call_ctx(call), &f->q.obj);
-	uapi_respond(call, sizeof(*cmd));
+	uapi_respond_done(call, sizeof(*cmd));
 	return 0;
 }
 
@@ -325,7 +325,7 @@ void fault_withdraw(struct iommufd_hwpt *hwpt, const struct iommufd_group *g,
 	}
 	port_mutex_lock(&f->q.serve);
 	port_mutex_lock(&f->q.lock);
-	eventq_push(&f->q);
+	eventq_settle(&f->q);
 	withdraw_from(&f->q, &f->q.items, g, dev, pasid);
 	withdraw_from(&f->q, &f->asked, g, dev, pasid);
 	eventq_push(&f->q);
@@ -343,9 +343,16 @@ static struct iommufd_hwpt *hwpt_for(struct iommufd_device *dev,
 	struct iommufd_hwpt *hwpt = dev->group->hwpt;
 
 	*pasid = IOMMUFD_NO_PASID;
-	if (req->flags & IOMMU_PGFAULT_FLAGS_PASID_VALID &&
-	    !(iommu_of(dev)->guest_pasid_table && hwpt && hwpt->nested))
-		return NULL;
+	if (req->flags & IOMMU_PGFAULT_FLAGS_PASID_VALID) {
+		struct iommufd_hwpt *own = pasid_hwpt(dev->group, req->pasid);
+
+		if (own) {
+			*pasid = req->pasid;
+			return own->fault ? own : NULL;
+		}
+		if (!iommu_of(dev)->guest_pasid_table || !hwpt || !hwpt->nested)
+			return NULL;
+	}
 	return hwpt && hwpt->fault ? hwpt : NULL;
 }
 

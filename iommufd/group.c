@@ -67,6 +67,7 @@ static struct iommufd_group *group_new(const struct iommufd_device_info *info)
 	g->refs = 1;
 	port_mutex_init(&g->lock);
 	list_init(&g->members);
+	list_init(&g->pasids);
 	return g;
 }
 
@@ -109,21 +110,27 @@ static void group_put(struct iommufd_ctx *ctx, struct iommufd_group *g)
 		group_free(g);
 }
 
-/* May @dev move from @from to @to? NULL: blocked, which it always may. */
-static int ask_iommu(struct iommufd_device *dev, const struct iommufd_hwpt *to,
-		     const struct iommufd_hwpt *from)
+int iommu_ask(struct iommufd_device *dev, uint32_t pasid, const struct iommufd_hwpt *to,
+	      const struct iommufd_hwpt *from)
 {
 	const struct iommufd_iommu *iommu = iommu_of(dev);
 	struct iommufd_translation t, f;
 
+	if (to && to->iommu != iommu)
+		return -EINVAL;
 	if (to && to->fault && !iommu->page_answer)
 		return -ENODEV;
 	if (!iommu->attach)
 		return 0;
 	t = hwpt_translation(to);
 	f = hwpt_translation(from);
-	return iommu->attach(&dev->info, IOMMUFD_NO_PASID, to ? &t : NULL,
-			     from ? &f : NULL);
+	return iommu->attach(&dev->info, pasid, to ? &t : NULL, from ? &f : NULL);
+}
+
+static int ask_iommu(struct iommufd_device *dev, const struct iommufd_hwpt *to,
+		     const struct iommufd_hwpt *from)
+{
+	return iommu_ask(dev, IOMMUFD_NO_PASID, to, from);
 }
 
 static struct iommufd_device *member(struct list *it)
@@ -140,6 +147,28 @@ static bool has_requester(const struct iommufd_group *g, const struct dma_reques
 	return false;
 }
 
+/* A new member translates as the others do. */
+static int enter(struct iommufd_group *g, struct iommufd_device *dev)
+{
+	int err;
+
+	if (has_requester(g, dev->info.requester))
+		return -EBUSY;
+	err = g->hwpt ? ask_iommu(dev, g->hwpt, NULL) : 0;
+	if (err)
+		return err;
+	err = pasid_join(dev);
+	if (err) {
+		if (g->hwpt)
+			ask_iommu(dev, NULL, g->hwpt);
+		return err;
+	}
+	list_append(&g->members, &dev->on_group);
+	if (g->hwpt)
+		dma_requester_attach(dev->info.requester, g->hwpt->domain);
+	return 0;
+}
+
 int group_join(struct iommufd_ctx *ctx, struct iommufd_device *dev)
 {
 	struct iommufd_group *g;
@@ -147,21 +176,14 @@ int group_join(struct iommufd_ctx *ctx, struct iommufd_device *dev)
 
 	if (err)
 		return err;
+	dev->group = g;
 	port_mutex_lock(&g->lock);
-	if (has_requester(g, dev->info.requester)) {
-		err = -EBUSY;
-	} else {
-		err = g->hwpt ? ask_iommu(dev, g->hwpt, NULL) : 0;
-		if (!err)
-			list_append(&g->members, &dev->on_group);
-		if (!err && g->hwpt)
-			dma_requester_attach(dev->info.requester, g->hwpt->domain);
-	}
+	err = enter(g, dev);
 	port_mutex_unlock(&g->lock);
-	if (err)
+	if (err) {
+		dev->group = NULL;
 		group_put(ctx, g);
-	else
-		dev->group = g;
+	}
 	return err;
 }
 
@@ -172,6 +194,7 @@ void group_leave(struct iommufd_ctx *ctx, struct iommufd_device *dev)
 	port_mutex_lock(&g->lock);
 	PORT_BUG_ON(dev->attached);
 	fault_withdraw(g->hwpt, g, dev, FAULTS_OF_ANY_PASID);
+	pasid_leave(dev);
 	list_remove(&dev->on_group);
 	if (g->hwpt)
 		ask_iommu(dev, NULL, g->hwpt);
@@ -236,6 +259,12 @@ static int reserve_attached(struct iommufd_group *g, struct ioas *ioas)
 	return 0;
 }
 
+/* PASIDs want all of the group's hwpts to be for PASIDs. */
+static bool suits_pasids(const struct iommufd_group *g, const struct iommufd_hwpt *hwpt)
+{
+	return hwpt->pasid_compat || list_empty(&g->pasids);
+}
+
 static int attach(struct iommufd_ctx *ctx, struct iommufd_device *dev,
 		  struct iommufd_hwpt *hwpt)
 {
@@ -249,7 +278,7 @@ static int attach(struct iommufd_ctx *ctx, struct iommufd_device *dev,
 		return err;
 	err = hwpt_fill(hwpt);
 	if (!err && !g->hwpt)
-		err = translate_through(g, hwpt, NULL);
+		err = suits_pasids(g, hwpt) ? translate_through(g, hwpt, NULL) : -EINVAL;
 	if (err) {
 		ioas_unreserve(hwpt->ioas->ioas, dev);
 		return err;
@@ -282,7 +311,7 @@ static int replace(struct iommufd_ctx *ctx, struct iommufd_group *g,
 		if (err)
 			return err;
 	}
-	err = translate_through(g, hwpt, old);
+	err = suits_pasids(g, hwpt) ? translate_through(g, hwpt, old) : -EINVAL;
 	if (err) {
 		if (!same_ioas)
 			unreserve_attached(g, hwpt->ioas->ioas);

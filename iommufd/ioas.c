@@ -226,29 +226,3 @@ long iommufd_ioas_unmap(struct uapi_call *call)
 	object_put(ctx, &ioas->obj);
 	return err;
 }
-
-/* ---- another process takes over ------------------------------------------------- */
-
-/*
- * Memory of the process itself cannot change hands, files can; dma-bufs cannot on
- * Linux. Nothing is accounted to a process here, so there is nothing to move.
- */
-long iommufd_ioas_change_process(struct uapi_call *call)
-{
-	struct iommu_ioas_change_process *cmd = (void *)call->data;
-	struct iommufd_ctx *ctx = call_ctx(call);
-	struct iommufd_ioas *ioas;
-	int err = 0;
-
-	if (cmd->__reserved)
-		return -EOPNOTSUPP;
-	for (uint32_t id = 1; !err; id++) {
-		ioas = (struct iommufd_ioas *)object_next(ctx, &id, OBJECT_IOAS);
-		if (!ioas)
-			break;
-		if (!ioas_only_files(ioas->ioas))
-			err = -EINVAL;
-		object_put(ctx, &ioas->obj);
-	}
-	return err;
-}

@@ -50,6 +50,13 @@ struct iommufd_device_info {
 	size_t hw_info_bytes;
 	uint64_t hw_capabilities; /* IOMMU_HW_CAP_* */
 	unsigned max_pasid_log2;  /* 0: no PASIDs */
+	/*
+	 * The requester for what the device sends with @pasid: the device's own, the same
+	 * each time, made if need be (NULL: no memory), and there until the device goes.
+	 * NULL: the device does no DMA with PASIDs. Called with the group locked.
+	 */
+	struct dma_requester *(*pasid_requester)(const struct iommufd_device_info *info,
+						 uint32_t pasid);
 	/* The IOMMU in front of the device (iommufd/driver.h); NULL: the VT-d unit. */
 	const struct iommufd_iommu *iommu;
 	/* The device is an object of the context itself and goes with it, so being bound
@@ -59,6 +66,8 @@ struct iommufd_device_info {
 
 /* Fill in the hw_ members for a device behind the simulated VT-d unit. */
 void iommufd_vtd_hw_info(struct iommufd_device_info *info);
+/* Then: the unit records writes (IOMMU_HWPT_ALLOC_DIRTY_TRACKING). */
+void iommufd_vtd_track_dirty(struct iommufd_device_info *info);
 
 /*
  * Bind: makes the device object. -EPERM: another context owns the device's group.

@@ -46,6 +46,7 @@ static void ctx_release(struct vfile *f)
 	objects_finish(ctx);
 	PORT_BUG_ON(!list_empty(&ctx->groups));
 	pthread_cond_destroy(&ctx->idle);
+	pthread_mutex_destroy(&ctx->change);
 	pthread_mutex_destroy(&ctx->lock);
 	close(ctx->file.storage_fd);
 	port_free(ctx);
@@ -76,6 +77,7 @@ int iommufd_open(struct machine *m, struct vfile **out)
 	ctx->file.rdev = makedev(MACHINE_MISC_MAJOR, MACHINE_IOMMU_MINOR);
 	ctx->machine = m;
 	pthread_mutex_init(&ctx->lock, NULL);
+	pthread_mutex_init(&ctx->change, NULL);
 	pthread_cond_init(&ctx->idle, NULL);
 	objects_init(ctx);
 	list_init(&ctx->groups);

@@ -77,20 +77,30 @@ static int map_pages(struct ioas *ioas, struct pages *pages, struct map_request 
 	return err;
 }
 
-/* Takes @source over. */
-static int map_source(struct ioas *ioas, struct mem_source *source,
-		      struct map_request *req)
+/* Takes @source over. What will be pinned of it counts as the caller's. */
+static int map_source(struct uapi_call *call, struct ioas *ioas,
+		      struct mem_source *source, struct map_request *req)
 {
+	struct pin_account *account;
 	struct pages *pages;
 	int err = pages_create(source, paged_length(req), writable(req), &pages);
 
-	return err ? err : map_pages(ioas, pages, req);
+	if (err)
+		return err;
+	err = account_of_caller(call, &account);
+	if (err) {
+		pages_put(pages);
+		return err;
+	}
+	pages_set_account(pages, account);
+	return map_pages(ioas, pages, req);
 }
 
 /* ---- user memory ---------------------------------------------------------------- */
 
-static int map_user(struct client *c, struct ioas *ioas, struct map_request *req)
+static int map_user(struct uapi_call *call, struct ioas *ioas, struct map_request *req)
 {
+	struct client *c = call->client;
 	struct mem_source *source;
 	uint64_t end;
 	int err;
@@ -100,7 +110,7 @@ static int map_user(struct client *c, struct ioas *ioas, struct map_request *req
 	if (!req->length)
 		return -EINVAL;
 	err = c->ops->user_memory(c, page_start(req), paged_length(req), &source);
-	return err ? err : map_source(ioas, source, req);
+	return err ? err : map_source(call, ioas, source, req);
 }
 
 long iommufd_ioas_map(struct uapi_call *call)
@@ -122,10 +132,10 @@ long iommufd_ioas_map(struct uapi_call *call)
 	ioas = ioas_get(ctx, cmd->ioas_id);
 	if (!ioas)
 		return -ENOENT;
-	err = map_user(call->client, ioas->ioas, &req);
+	err = map_user(call, ioas->ioas, &req);
 	if (!err) {
 		cmd->iova = req.iova;
-		err = uapi_respond(call, sizeof(*cmd));
+		err = uapi_respond_done(call, sizeof(*cmd));
 	}
 	object_put(ctx, &ioas->obj);
 	return err;
@@ -143,7 +153,7 @@ int map_user_at(struct uapi_call *call, struct ioas *ioas, uint64_t va, uint64_t
 		req.flags |= IOMMU_IOAS_MAP_READABLE;
 	if (prot & IOAS_WRITE)
 		req.flags |= IOMMU_IOAS_MAP_WRITEABLE;
-	return map_user(call->client, ioas, &req);
+	return map_user(call, ioas, &req);
 }
 
 /* ---- files ---------------------------------------------------------------------- */
@@ -174,16 +184,19 @@ static int map_dmabuf(struct machine *m, struct ioas *ioas, struct dmabuf *buf,
  * Any other file, virtual ones included. Whether it is memory is looked at by the first
  * pin, which knows placeholders, so what has no memory can be mapped while nobody looks.
  */
-static int map_other(struct client *c, struct ioas *ioas, int fd, struct map_request *req)
+static int map_other(struct uapi_call *call, struct ioas *ioas, int fd,
+		     struct map_request *req)
 {
 	struct mem_source *source;
-	int err = file_source(c, fd, page_start(req), &source);
+	int err = file_source(call->client, fd, page_start(req), &source);
 
-	return err ? err : map_source(ioas, source, req);
+	return err ? err : map_source(call, ioas, source, req);
 }
 
-static int map_file(struct client *c, struct ioas *ioas, int fd, struct map_request *req)
+static int map_file(struct uapi_call *call, struct ioas *ioas, int fd,
+		    struct map_request *req)
 {
+	struct client *c = call->client;
 	struct vfile *f = NULL;
 	struct dmabuf *buf;
 	uint64_t last;
@@ -200,7 +213,7 @@ static int map_file(struct client *c, struct ioas *ioas, int fd, struct map_requ
 	if (buf)
 		err = map_dmabuf(c->machine, ioas, buf, req);
 	else
-		err = map_other(c, ioas, fd, req);
+		err = map_other(call, ioas, fd, req);
 	dmabuf_put(buf);
 	vfile_put(f);
 	return err;
@@ -222,10 +235,10 @@ long iommufd_ioas_map_file(struct uapi_call *call)
 	ioas = ioas_get(ctx, cmd->ioas_id);
 	if (!ioas)
 		return -ENOENT;
-	err = map_file(call->client, ioas->ioas, cmd->fd, &req);
+	err = map_file(call, ioas->ioas, cmd->fd, &req);
 	if (!err) {
 		cmd->iova = req.iova;
-		err = uapi_respond(call, sizeof(*cmd));
+		err = uapi_respond_done(call, sizeof(*cmd));
 	}
 	object_put(ctx, &ioas->obj);
 	return err;
@@ -270,7 +283,7 @@ long iommufd_ioas_copy(struct uapi_call *call)
 			prot_of(cmd->flags), fixed(cmd->flags), &iova);
 	if (!err) {
 		cmd->dst_iova = iova;
-		err = uapi_respond(call, sizeof(*cmd));
+		err = uapi_respond_done(call, sizeof(*cmd));
 	}
 	object_put(ctx, &dst->obj);
 out_src:

@@ -2,8 +2,8 @@
 /*
  * IOMMU_OPTION: one context-wide option and one for each IOAS.
  *
- * RLIMIT_MODE is kept and answered; locked memory is not accounted yet, so both modes
- * act alike.
+ * RLIMIT_MODE decides whether pinned memory counts by user or by process (account.c), for
+ * all that is mapped later; so it can be set only while there is nothing.
  */
 #include <errno.h>
 

@@ -31,6 +31,7 @@
 #include "uiommufd/abi/iommufd.h"
 
 struct iommufd_access;
+struct pin_account;
 
 enum object_type {
 	OBJECT_ANY, /* for lookups */
@@ -76,6 +77,7 @@ struct iommufd_ctx {
 	struct list maps;                 /* viommu_mmap.c */
 	struct iommufd_object *vfio_ioas; /* IOMMU_VFIO_IOAS; not a use */
 	bool rlimit_per_process;          /* IOMMU_OPTION_RLIMIT_MODE */
+	pthread_mutex_t change; /* IOAS_CHANGE_PROCESS: one at a time; outermost */
 };
 
 struct iommufd_ioas {
@@ -119,6 +121,7 @@ struct iommufd_group {
 	struct list members;       /* iommufd_device.on_group */
 	struct iommufd_hwpt *hwpt; /* NULL: blocked. Each attached member uses it. */
 	unsigned nr_attached;
+	struct list pasids; /* pasid.c */
 };
 
 struct iommufd_device {
@@ -240,6 +243,9 @@ int hwpt_fill(struct iommufd_hwpt *hwpt);
 /* A device lets go of it. */
 void hwpt_release(struct iommufd_ctx *ctx, struct iommufd_hwpt *hwpt);
 
+/* May @dev, or its PASID, move from @from to @to? NULL: blocked, which it always may. */
+int iommu_ask(struct iommufd_device *dev, uint32_t pasid, const struct iommufd_hwpt *to,
+	      const struct iommufd_hwpt *from);
 int group_join(struct iommufd_ctx *ctx, struct iommufd_device *dev);
 void group_leave(struct iommufd_ctx *ctx, struct iommufd_device *dev);
 /*
@@ -283,6 +289,16 @@ bool viommu_map_is(struct iommufd_ctx *ctx, uint64_t offset, uint64_t length);
 /* Has process @pid pages of the vIOMMU mapped? */
 bool viommu_mapped_by(struct iommufd_viommu *v, int pid);
 
+/* ---- pasid.c (under group.lock, but for the last) ---------------------------------- */
+
+/* What the group's @pasid is attached to, or NULL. */
+struct iommufd_hwpt *pasid_hwpt(struct iommufd_group *g, uint32_t pasid);
+/* The device takes its part in the group's PASIDs, all or none; or gives it up. */
+int pasid_join(struct iommufd_device *dev);
+void pasid_leave(struct iommufd_device *dev);
+/* Takes the lock: those that the device itself has attached. */
+void pasid_detach_all(struct iommufd_device *dev);
+
 /* The alignment that areas of the IOAS keep, a power of two. */
 static inline uint64_t ioas_alignment(struct ioas *ioas)
 {
@@ -304,6 +320,12 @@ long iommufd_ioas_alloc(struct uapi_call *call);
 long iommufd_ioas_iova_ranges(struct uapi_call *call);
 long iommufd_ioas_allow_iovas(struct uapi_call *call);
 long iommufd_ioas_unmap(struct uapi_call *call);
+/* account.c */
+/*
+ * The account for what the calling client maps into IOASes of the context, with a
+ * reference; NULL: it is nobody's. -ENOMEM.
+ */
+int account_of_caller(struct uapi_call *call, struct pin_account **out);
 long iommufd_ioas_change_process(struct uapi_call *call);
 /* map.c */
 long iommufd_ioas_map(struct uapi_call *call);

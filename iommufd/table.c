@@ -11,11 +11,12 @@
 #define END_OF(type, member)                                                             \
 	(offsetof(struct type, member) + sizeof(((struct type *)NULL)->member))
 
-#define CALL(cmd_, type, last, handler_)                                                 \
+/* The rest: more members of the entry. */
+#define CALL(cmd_, type, last, handler_, ...)                                            \
 	{                                                                                \
 		.cmd = (cmd_), .name = #cmd_, .rule = UAPI_SIZED,                        \
 		.min_size = END_OF(type, last), .size = sizeof(struct type),             \
-		.handler = (handler_), .fields = type##_fields                           \
+		.handler = (handler_), .fields = type##_fields, __VA_ARGS__              \
 	}
 
 /* Needs a device that works without an IOMMU, which there is none of. */
@@ -42,7 +43,7 @@ static long destroy(struct uapi_call *call)
 }
 
 static const struct uapi_entry entries[] = {
-	CALL(IOMMU_DESTROY, iommu_destroy, id, destroy),
+	CALL(IOMMU_DESTROY, iommu_destroy, id, destroy, .takes_away = true),
 	CALL(IOMMU_IOAS_ALLOC, iommu_ioas_alloc, out_ioas_id, iommufd_ioas_alloc),
 	CALL(IOMMU_IOAS_ALLOW_IOVAS, iommu_ioas_allow_iovas, allowed_iovas,
 	     iommufd_ioas_allow_iovas),
@@ -50,7 +51,8 @@ static const struct uapi_entry entries[] = {
 	CALL(IOMMU_IOAS_IOVA_RANGES, iommu_ioas_iova_ranges, out_iova_alignment,
 	     iommufd_ioas_iova_ranges),
 	CALL(IOMMU_IOAS_MAP, iommu_ioas_map, iova, iommufd_ioas_map),
-	CALL(IOMMU_IOAS_UNMAP, iommu_ioas_unmap, length, iommufd_ioas_unmap),
+	CALL(IOMMU_IOAS_UNMAP, iommu_ioas_unmap, length, iommufd_ioas_unmap,
+	     .takes_away = true),
 	CALL(IOMMU_OPTION, iommu_option, val64, iommufd_option),
 	CALL(IOMMU_VFIO_IOAS, iommu_vfio_ioas, __reserved, iommufd_vfio_ioas),
 	CALL(IOMMU_HWPT_ALLOC, iommu_hwpt_alloc, __reserved, iommufd_hwpt_alloc),

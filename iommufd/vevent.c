@@ -94,7 +94,7 @@ static int report(struct veventq *vq, const void *data, size_t n)
 	int err = e ? 0 : -ENOMEM;
 
 	port_mutex_lock(&vq->q.lock);
-	eventq_push(&vq->q); /* notices what has been read natively */
+	eventq_settle(&vq->q);
 	if (e && vq->nr_events == vq->depth) {
 		port_free(e);
 		e = NULL;
@@ -292,7 +292,7 @@ static int install(struct uapi_call *call, struct veventq *vq)
 	if (fd < 0)
 		return fd;
 	cmd->out_veventq_fd = (uint32_t)fd;
-	uapi_respond(call, sizeof(*cmd));
+	uapi_respond_done(call, sizeof(*cmd));
 	return 0;
 }
 

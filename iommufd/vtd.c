@@ -2,8 +2,9 @@
 /*
  * The simulated IOMMU: VT-d as far as this project implements it: second stage, 4 levels,
  * 48 bits, pages of 4 KiB, 2 MiB and 1 GiB; queued invalidation and interrupt remapping;
- * no scalable mode, and so no nesting, PASIDs or dirty tracking; no ATS. The register
- * fields are those of the VT-d specification, 11.4.2 and 11.4.3.
+ * no nesting, no PASIDs, no ATS. A unit may be one with dirty bits, which VT-d has in
+ * scalable mode. The register fields are those of the VT-d specification, 11.4.2 and
+ * 11.4.3.
  */
 #include <errno.h>
 
@@ -26,13 +27,26 @@
 #define ECAP_SC         ((uint64_t)1 << 7) /* snoop control */
 #define ECAP_IRO        ((uint64_t)0xf << 8)
 #define ECAP_MHMV       ((uint64_t)0xf << 20)
+#define ECAP_SMTS       ((uint64_t)1 << 43) /* scalable mode */
+#define ECAP_SLADS      ((uint64_t)1 << 45) /* dirty bits in the second stage */
+#define ECAP_SLTS       ((uint64_t)1 << 46) /* second stage in scalable mode */
+
+#define CAP                                                                              \
+	(CAP_ND_64K | CAP_SAGAW_48 | CAP_MGAW_48 | CAP_FRO | CAP_SLLPS_2M_1G | CAP_PSI | \
+	 CAP_MAMV | CAP_DRAIN)
+#define ECAP                                                                             \
+	(ECAP_C | ECAP_QI | ECAP_IR | ECAP_EIM | ECAP_PT | ECAP_SC | ECAP_IRO | ECAP_MHMV)
 
 static const struct iommu_hw_info_vtd vtd = {
 	.flags = IOMMU_HW_INFO_VTD_ERRATA_772415_SPR17, /* Linux sets it for any VT-d */
-	.cap_reg = CAP_ND_64K | CAP_SAGAW_48 | CAP_MGAW_48 | CAP_FRO | CAP_SLLPS_2M_1G |
-		   CAP_PSI | CAP_MAMV | CAP_DRAIN,
-	.ecap_reg = ECAP_C | ECAP_QI | ECAP_IR | ECAP_EIM | ECAP_PT | ECAP_SC | ECAP_IRO |
-		    ECAP_MHMV,
+	.cap_reg = CAP,
+	.ecap_reg = ECAP,
+};
+
+static const struct iommu_hw_info_vtd vtd_dirty = {
+	.flags = IOMMU_HW_INFO_VTD_ERRATA_772415_SPR17,
+	.cap_reg = CAP,
+	.ecap_reg = ECAP | ECAP_SMTS | ECAP_SLADS | ECAP_SLTS,
 };
 
 void iommufd_vtd_hw_info(struct iommufd_device_info *info)
@@ -44,14 +58,38 @@ void iommufd_vtd_hw_info(struct iommufd_device_info *info)
 	info->hw_capabilities = IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
 }
 
+void iommufd_vtd_track_dirty(struct iommufd_device_info *info)
+{
+	info->hw_info = &vtd_dirty;
+	info->hw_capabilities |= IOMMU_HW_CAP_DIRTY_TRACKING;
+}
+
 /* The PASID flag is taken as Linux takes it there; there are just none to attach. */
 static int vtd_paging(const struct iommufd_device_info *dev, struct phys *phys,
 		      uint32_t flags, const struct iommufd_user_data *data,
 		      struct domain **out)
 {
-	if (flags & ~(uint32_t)IOMMU_HWPT_ALLOC_PASID || data)
+	const uint32_t known = IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
+	int err;
+
+	if (flags & ~known || data)
 		return -EOPNOTSUPP;
-	return domain_create(phys, &pt_vtd_s2, 0, out);
+	/* That the unit has dirty bits if they are wanted, iommufd has seen to. */
+	err = domain_create(phys, &pt_vtd_s2, 0, out);
+	if (!err)
+		(*out)->tracks_dirty = flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
+	return err;
+}
+
+/* Where writes must leave a trace, only devices behind a unit that leaves one will do. */
+static int vtd_attach(const struct iommufd_device_info *dev, uint32_t pasid,
+		      const struct iommufd_translation *to,
+		      const struct iommufd_translation *from)
+{
+	return to && to->domain->tracks_dirty &&
+			       !(dev->hw_capabilities & IOMMU_HW_CAP_DIRTY_TRACKING)
+		       ? -EINVAL
+		       : 0;
 }
 
 /* Linux has the operation for every unit, and it looks for scalable mode. */
@@ -65,4 +103,5 @@ const struct iommufd_iommu iommufd_vtd = {
 	.name = "vtd",
 	.paging = vtd_paging,
 	.nested = vtd_nested,
+	.attach = vtd_attach,
 };

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What every kind of client has in common: telling what stands behind a descriptor.
+ * What every kind of client has in common: telling what stands behind a descriptor, and
+ * what a thread may do.
  */
 #include "uapi/client.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "machine/files.h"
@@ -39,4 +42,14 @@ int client_get_eventfd(struct client *c, int fd)
 		return -EINVAL;
 	}
 	return ours;
+}
+
+bool client_may_lock(int tid)
+{
+	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, tid};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &header, data))
+		return false;
+	return data[CAP_TO_INDEX(CAP_IPC_LOCK)].effective & CAP_TO_MASK(CAP_IPC_LOCK);
 }

@@ -158,7 +158,12 @@ int describe_extension(struct description *d, const char *name, char *error, siz
 		d->multi_range_dmabuf = true;
 		return 0;
 	}
-	return bad(error, cap, "%s: no such extension (multi-range-dmabuf)", name);
+	if (!strcmp(name, "unlimited-memlock")) {
+		d->unlimited_memlock = true;
+		return 0;
+	}
+	return bad(error, cap,
+		   "%s: no such extension (multi-range-dmabuf, unlimited-memlock)", name);
 }
 
 /* An option's value as text, whatever JSON type it was written in. */

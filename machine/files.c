@@ -39,12 +39,17 @@
 #include <unistd.h>
 
 #include "core/list.h"
+#include "core/port.h"
+#include "port/fault_inject.h"
 
 /* Lock bytes lie above every region, where no other lock of a client would be. */
 #define LOCK_BASE ((off_t)VFILE_STORAGE_BYTES + 1)
 #define BUCKETS   256
-/* How long a close may be seen half done: far longer than the kernel takes. */
-#define PENDING_NS 100000000ull
+/*
+ * How long a close may be seen half done. The kernel takes microseconds, but the closing
+ * thread may lose its CPU in the middle, for long where there are many of them.
+ */
+#define PENDING_NS 5000000000ull
 
 struct open_file {
 	struct list on_node;
@@ -84,8 +89,11 @@ static struct list *wd_bucket(struct files *files, int wd)
 
 static int memory_file(const char *name, uint64_t size)
 {
-	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd;
 
+	if (port_fail_now(PORT_FAIL_FD))
+		return -EMFILE;
+	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
 	if (fchmod(fd, 0600) || ftruncate(fd, (off_t)size)) {
@@ -197,7 +205,7 @@ static void node_destroy(struct files *files, struct node *n)
 		inotify_rm_watch(files->inotify, n->wd);
 		close(n->probe);
 	}
-	free(n);
+	port_free(n);
 }
 
 /* A description of our own on the vfile's memory file. */
@@ -207,6 +215,8 @@ static int probe_fd(struct vfile *f)
 	int fd;
 
 	if (f->storage_fd >= 0) {
+		if (port_fail_now(PORT_FAIL_FD))
+			return -EMFILE;
 		fd = fcntl(f->storage_fd, F_DUPFD_CLOEXEC, 0);
 		return fd < 0 ? -errno : fd;
 	}
@@ -225,7 +235,7 @@ static int probe_fd(struct vfile *f)
 /* Takes @probe over, also on failure. */
 static int node_create(struct files *files, int probe, ino_t ino, struct node **out)
 {
-	struct node *n = calloc(1, sizeof(*n));
+	struct node *n = port_alloc(sizeof(*n));
 	char path[32];
 	int err;
 
@@ -238,7 +248,7 @@ static int node_create(struct files *files, int probe, ino_t ino, struct node **
 	if (n->wd < 0) {
 		err = -errno;
 		close(probe);
-		free(n);
+		port_free(n);
 		return err;
 	}
 	n->dev = files->dev;
@@ -296,6 +306,8 @@ static int open_description(struct node *n, struct open_file *o, int open_flags)
 	char path[32];
 	int fd, err;
 
+	if (port_fail_now(PORT_FAIL_FD))
+		return -EMFILE;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", n->probe);
 	fd = open(path, (open_flags & (O_ACCMODE | O_NONBLOCK)) | O_CLOEXEC);
 	if (fd < 0)
@@ -316,7 +328,7 @@ static int open_description(struct node *n, struct open_file *o, int open_flags)
 /* Under files->lock. Nothing of @f's has changed on failure. */
 static int queue_node(struct files *files, struct vfile *f, struct open_file *o)
 {
-	struct node *n = calloc(1, sizeof(*n));
+	struct node *n = port_alloc(sizeof(*n));
 	struct stat st;
 
 	if (!n)
@@ -325,7 +337,7 @@ static int queue_node(struct files *files, struct vfile *f, struct open_file *o)
 	    watch(files, f->ends[0], EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, n)) {
 		int err = -errno;
 
-		free(n);
+		port_free(n);
 		return err;
 	}
 	n->dev = st.st_dev;
@@ -343,7 +355,7 @@ static int queue_node(struct files *files, struct vfile *f, struct open_file *o)
 
 static int open_queue(struct files *files, struct vfile *f, int open_flags)
 {
-	struct open_file *o = calloc(1, sizeof(*o));
+	struct open_file *o = port_alloc(sizeof(*o));
 	int fd = f->ends[1], err;
 
 	if (!o)
@@ -357,7 +369,7 @@ static int open_queue(struct files *files, struct vfile *f, int open_flags)
 	pthread_mutex_unlock(&files->lock);
 	if (!err)
 		return fd;
-	free(o);
+	port_free(o);
 	return err;
 }
 
@@ -369,7 +381,7 @@ int files_open(struct files *files, struct vfile *f, int open_flags)
 
 	if (f->ends[0] >= 0)
 		return f->ends[1] >= 0 ? open_queue(files, f, open_flags) : -EBUSY;
-	o = calloc(1, sizeof(*o));
+	o = port_alloc(sizeof(*o));
 	if (!o)
 		return -ENOMEM;
 	pthread_mutex_lock(&files->lock);
@@ -391,7 +403,7 @@ int files_open(struct files *files, struct vfile *f, int open_flags)
 
 fail:
 	pthread_mutex_unlock(&files->lock);
-	free(o);
+	port_free(o);
 	return fd;
 }
 
@@ -579,7 +591,7 @@ static void put_all(struct list *dead)
 		struct open_file *o = list_entry(it, struct open_file, on_node);
 
 		vfile_put(o->vfile);
-		free(o);
+		port_free(o);
 	}
 }
 
@@ -623,6 +635,9 @@ int files_destroy(struct files *files)
 	if (!files)
 		return 0;
 	files_reap(files);
+	list_init(&dead);
+	collect_pending(files, true, &dead);
+	put_all(&dead);
 	list_init(&dead);
 	for (size_t i = 0; i < BUCKETS; i++) {
 		list_for_each_safe (it, &files->by_ino[i]) {

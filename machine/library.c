@@ -18,6 +18,7 @@
 #include "machine/files.h"
 #include "machine/local_client.h"
 #include "machine/machine.h"
+#include "port/fault_inject.h"
 
 struct uiommufd_machine {
 	struct machine *machine;
@@ -120,8 +121,10 @@ ssize_t uiommufd_pread(struct uiommufd_machine *m, int fd, void *buf, size_t n,
 
 	if (!f)
 		return -EBADF;
+	client_must_not_fail(m->client, true);
 	if (f->ops->pread)
 		ret = f->ops->pread(f, m->client, (uintptr_t)buf, n, offset);
+	client_must_not_fail(m->client, false);
 	vfile_put(f);
 	return ret;
 }
@@ -134,8 +137,10 @@ ssize_t uiommufd_pwrite(struct uiommufd_machine *m, int fd, const void *buf, siz
 
 	if (!f)
 		return -EBADF;
+	client_must_not_fail(m->client, true);
 	if (f->ops->pwrite)
 		ret = f->ops->pwrite(f, m->client, (uintptr_t)buf, n, offset);
+	client_must_not_fail(m->client, false);
 	vfile_put(f);
 	return ret;
 }
@@ -159,6 +164,14 @@ int uiommufd_mmap(struct uiommufd_machine *m, int fd, size_t length, int prot, i
 		return -errno;
 	*out = p;
 	return 0;
+}
+
+unsigned long uiommufd_fail_nth(unsigned long n)
+{
+	unsigned long left = port_fail_nth_left();
+
+	port_fail_nth_of(PORT_FAIL_ALL, n);
+	return left;
 }
 
 int uiommufd_close(struct uiommufd_machine *m, int fd)

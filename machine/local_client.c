@@ -18,6 +18,7 @@
 #include "machine/machine.h"
 #include "machine/memory.h"
 #include "machine/vma.h"
+#include "port/fault_inject.h"
 
 struct local_client {
 	struct client base;
@@ -32,18 +33,25 @@ static void *pointer(uint64_t va)
 
 static int local_copy_in(struct client *c, void *dst, uint64_t va, size_t n)
 {
+	if (port_fail_now(PORT_FAIL_COPY))
+		return -EFAULT;
 	return n ? port_copy_guarded(dst, pointer(va), n) : 0;
 }
 
 static int local_copy_out(struct client *c, uint64_t va, const void *src, size_t n)
 {
+	if (port_fail_now(PORT_FAIL_COPY))
+		return -EFAULT;
 	return n ? port_copy_guarded(pointer(va), src, n) : 0;
 }
 
 static int local_get_fd(struct client *c, int fd)
 {
-	int ours = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	int ours;
 
+	if (port_fail_now(PORT_FAIL_FD))
+		return -EMFILE;
+	ours = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	return ours < 0 ? -errno : ours;
 }
 
@@ -76,6 +84,21 @@ static bool local_privileged(struct client *c)
 	return geteuid() == 0;
 }
 
+static void local_must_not_fail(struct client *c, bool begins)
+{
+	port_fail_exempt(begins ? PORT_FAIL_COPY : 0);
+}
+
+static bool local_owner(struct client *c, struct client_owner *out)
+{
+	*out = (struct client_owner){
+		.pid = getpid(),
+		.uid = getuid(),
+		.may_lock = client_may_lock(0),
+	};
+	return true;
+}
+
 static const struct client_ops local_ops = {
 	.copy_in = local_copy_in,
 	.copy_out = local_copy_out,
@@ -84,6 +107,8 @@ static const struct client_ops local_ops = {
 	.user_memory = local_user_memory,
 	.vma = local_vma,
 	.privileged = local_privileged,
+	.must_not_fail = local_must_not_fail,
+	.owner = local_owner,
 };
 
 static int local_space_read(struct memory_space *s, uint64_t va, void *dst, size_t n)

@@ -16,6 +16,7 @@
 
 #include "devices/models.h"
 #include "iommufd/iommufd.h"
+#include "machine/accounting.h"
 #include "machine/describe.h"
 #include "machine/files.h"
 #include "machine/memory.h"
@@ -104,6 +105,7 @@ static int create_devices(struct machine *m, const struct uiommufd_config *confi
 	if (err)
 		goto out;
 	m->multi_range_dmabuf = d.multi_range_dmabuf;
+	m->unlimited_memlock = d.unlimited_memlock;
 	m->devices = calloc(d.n + 1, sizeof(struct pci_device *));
 	m->groups = calloc(d.n + 1, sizeof(*m->groups));
 	if (!m->devices || !m->groups) {
@@ -143,6 +145,8 @@ int machine_create(const struct uiommufd_config *config, char *error, size_t err
 	if (!err)
 		err = memory_create(m, &m->memory);
 	if (!err)
+		err = accounting_create(m, &m->accounting);
+	if (!err)
 		err = create_devices(m, config, error, error_cap);
 	if (err) {
 		if (!error[0])
@@ -165,6 +169,7 @@ int machine_destroy(struct machine *m)
 		pci_device_destroy(m->devices[i]);
 	free(m->devices);
 	free(m->groups);
+	accounting_destroy(m->accounting);
 	memory_destroy(m->memory);
 	phys_destroy(m->phys);
 	free(m);

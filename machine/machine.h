@@ -18,6 +18,7 @@
 #include "uapi/table.h"
 #include "uiommufd/uiommufd.h"
 
+struct accounting;
 struct files;
 struct memory;
 struct pci_device;
@@ -30,8 +31,9 @@ struct machine_group {
 
 struct machine {
 	struct phys *phys;
-	struct files *files;   /* what clients hold open */
-	struct memory *memory; /* windows over clients' files and memory */
+	struct files *files;           /* what clients hold open */
+	struct memory *memory;         /* windows over clients' files and memory */
+	struct accounting *accounting; /* of what they pin; NULL: nobody counts */
 	struct pci_device **devices;
 	size_t nr_devices;
 	struct machine_group *groups; /* in use; constant but for their owners */
@@ -43,6 +45,7 @@ struct machine {
 	bool privileged;
 	/* Extensions the user switched on. */
 	bool multi_range_dmabuf; /* several ranges per dma-buf in MAP_FILE */
+	bool unlimited_memlock;  /* RLIMIT_MEMLOCK stops nobody; it is counted */
 };
 
 /* The device's character device numbers: what fstat and sysfs answer. Linux hands

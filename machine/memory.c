@@ -27,6 +27,7 @@
 
 #include "machine/files.h"
 #include "machine/machine.h"
+#include "port/fault_inject.h"
 #include "uapi/client.h"
 
 #define CHUNK_SHIFT 40
@@ -168,7 +169,7 @@ static void window_free(struct window *w)
 		munmap(w->phys.host, w->phys.length);
 	if (w->kind == WINDOW_SPACE)
 		memory_space_put(w->space);
-	free(w);
+	port_free(w);
 }
 
 static int window_add(struct memory *mem, struct window *w)
@@ -182,6 +183,13 @@ static int window_add(struct memory *mem, struct window *w)
 	w->pins = 1;
 	list_append(&mem->windows, &w->on_memory);
 	return 0;
+}
+
+static void window_repin(struct memory *mem, struct window *w)
+{
+	pthread_mutex_lock(&mem->lock);
+	w->pins++;
+	pthread_mutex_unlock(&mem->lock);
 }
 
 static void window_unpin(struct memory *mem, struct window *w)
@@ -247,7 +255,7 @@ static int pin_file_window(struct memory *mem, int fd, uint64_t end, struct wind
 		w->pins++;
 		goto out;
 	}
-	w = calloc(1, sizeof(*w));
+	w = port_alloc(sizeof(*w));
 	if (!w) {
 		err = -ENOMEM;
 		goto out;
@@ -260,7 +268,7 @@ static int pin_file_window(struct memory *mem, int fd, uint64_t end, struct wind
 		((uint64_t)st.st_size + PORT_PAGE_SIZE - 1) & ~(PORT_PAGE_SIZE - 1);
 	w->phys.host = map_file(fd, w->phys.length, &w->writable);
 	if (w->phys.host == MAP_FAILED) {
-		free(w);
+		port_free(w);
 		err = -ENOMEM;
 		goto out;
 	}
@@ -289,7 +297,7 @@ static int pin_space_window(struct memory *mem, struct memory_space *space, uint
 			goto out;
 		}
 	}
-	w = calloc(1, sizeof(*w));
+	w = port_alloc(sizeof(*w));
 	if (!w) {
 		err = -ENOMEM;
 		goto out;
@@ -316,7 +324,7 @@ out:
 
 static struct pin *pin_create(struct source *s, uint64_t offset, uint64_t length)
 {
-	struct pin *p = calloc(1, sizeof(*p));
+	struct pin *p = port_alloc(sizeof(*p));
 
 	if (!p)
 		return NULL;
@@ -336,7 +344,7 @@ static void pin_destroy(struct source *s, struct pin *p)
 	for (size_t i = 0; i < p->n; i++)
 		window_unpin(s->mem, p->pieces[i].window);
 	free(p->pieces);
-	free(p);
+	port_free(p);
 }
 
 static int piece_add(struct source *s, struct pin *p, const struct piece *piece)
@@ -345,7 +353,8 @@ static int piece_add(struct source *s, struct pin *p, const struct piece *piece)
 	int err = 0;
 
 	pthread_mutex_lock(&s->mem->lock);
-	v = realloc(p->pieces, (p->n + 1) * sizeof(*v));
+	v = port_fail_now(PORT_FAIL_ALLOC) ? NULL
+					   : realloc(p->pieces, (p->n + 1) * sizeof(*v));
 	if (v) {
 		v[p->n++] = *piece;
 		p->pieces = v;
@@ -370,6 +379,20 @@ static int pin_add(struct source *s, struct pin *p, struct window *w, uint64_t o
 		return err;
 	}
 	return run_list_add(runs, run, same);
+}
+
+/* The first of them most often is the whole. */
+static const struct pin *pin_covering(const struct source *s, uint64_t offset,
+				      uint64_t length)
+{
+	list_for_each (it, &s->pins) {
+		const struct pin *p = list_entry(it, struct pin, on_source);
+
+		if (p->offset <= offset && offset - p->offset <= p->length &&
+		    length <= p->length - (offset - p->offset))
+			return p;
+	}
+	return NULL;
 }
 
 static void source_unpin(struct mem_source *base, uint64_t offset, uint64_t length)
@@ -398,13 +421,13 @@ static void source_destroy(struct mem_source *base)
 	if (s->fd >= 0)
 		close(s->fd);
 	memory_space_put(s->space);
-	free(s);
+	port_free(s);
 }
 
 static int source_create(struct memory *mem, const struct mem_source_ops *ops,
 			 uint64_t address, struct source **out)
 {
-	struct source *s = calloc(1, sizeof(*s));
+	struct source *s = port_alloc(sizeof(*s));
 
 	if (!s)
 		return -ENOMEM;
@@ -457,16 +480,56 @@ unsigned memory_count_pins(struct memory *mem, uint64_t spa,
 	return n;
 }
 
-/* Is it a file whose pages Linux would pin for us, and not one of our own? */
-static bool is_client_memory_file(struct memory *mem, int fd)
+/*
+ * Pin a part of what is pinned already: the same memory, whatever is at its address now.
+ * 1: no pin of the source covers it all.
+ */
+static int pin_part(struct source *s, uint64_t offset, uint64_t length,
+		    struct run_list *runs)
+{
+	const struct pin *whole = pin_covering(s, offset, length);
+	uint64_t skip;
+	struct pin *p;
+	int err = 0;
+
+	if (!whole)
+		return 1;
+	p = pin_create(s, offset, length);
+	if (!p)
+		return -ENOMEM;
+	skip = offset - whole->offset;
+	for (size_t i = 0; !err && length && i < whole->n; i++) {
+		const struct piece *piece = &whole->pieces[i];
+		uint64_t part;
+
+		if (skip >= piece->length) {
+			skip -= piece->length;
+			continue;
+		}
+		part = min_u64(length, piece->length - skip);
+		window_repin(s->mem, piece->window);
+		err = pin_add(s, p, piece->window, piece->offset + skip, part, runs);
+		length -= part;
+		skip = 0;
+	}
+	if (err)
+		pin_destroy(s, p);
+	return err;
+}
+
+static bool is_placeholder(struct memory *mem, int fd)
 {
 	struct vfile *f = files_lookup(mem->machine->files, fd);
+
+	vfile_put(f);
+	return f != NULL;
+}
+
+/* Is it a file whose pages Linux would pin for us? */
+static bool is_memory_file(int fd)
+{
 	struct statfs sfs;
 
-	if (f) {
-		vfile_put(f);
-		return false;
-	}
 	return !fstatfs(fd, &sfs) &&
 	       (sfs.f_type == TMPFS_MAGIC || sfs.f_type == HUGETLBFS_MAGIC);
 }
@@ -479,10 +542,11 @@ static int file_pin(struct mem_source *base, uint64_t offset, uint64_t length,
 	struct window *w;
 	struct stat st;
 	struct pin *p;
-	int err;
+	int err = pin_part(s, offset, length, runs);
 
-	if (fstat(s->fd, &st) || !S_ISREG(st.st_mode) ||
-	    !is_client_memory_file(s->mem, s->fd))
+	if (err <= 0)
+		return err;
+	if (fstat(s->fd, &st) || !S_ISREG(st.st_mode) || !is_memory_file(s->fd))
 		return -EINVAL;
 	if (start + length < start || start + length > (uint64_t)st.st_size)
 		return -EINVAL;
@@ -512,12 +576,18 @@ int memory_file_source(struct memory *mem, int fd, uint64_t start,
 	if (err)
 		return err;
 	s->base.is_file = true;
-	s->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	*out = &s->base;
+	/*
+	 * One of our own files has no memory to pin. To hold on to it all the same could
+	 * be to hold on to ourselves: an IOAS that maps the fd of its own /dev/iommu.
+	 */
+	if (is_placeholder(mem, fd))
+		return 0;
+	s->fd = port_fail_now(PORT_FAIL_FD) ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (s->fd < 0) {
 		source_destroy(&s->base);
 		return -ENOMEM;
 	}
-	*out = &s->base;
 	return 0;
 }
 
@@ -565,16 +635,20 @@ static int user_pin(struct mem_source *base, uint64_t offset, uint64_t length,
 	struct source *s = container_of(base, struct source, base);
 	uint64_t va = base->address + offset, last = va + length - 1;
 	struct pin *p;
+	int err;
 
 	if (last < va)
 		return -EFAULT;
+	err = pin_part(s, offset, length, runs);
+	if (err <= 0)
+		return err;
 	p = pin_create(s, offset, length);
 	if (!p)
 		return -ENOMEM;
 	for (;;) {
 		uint64_t reached;
-		int err = user_pin_piece(s, p, va, last, writable, runs, &reached);
 
+		err = user_pin_piece(s, p, va, last, writable, runs, &reached);
 		if (err) {
 			pin_destroy(s, p);
 			return err;

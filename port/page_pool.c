@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pages for page tables.
+ * Pages and pairs of pages, for page tables.
  *
  * A million areas have thousands of table pages, and random DMA goes through all of
  * them. malloc would scatter them, with a header between each two; here they come out of
  * chunks of 2 MiB, which the kernel backs with a huge page, so that a walk does not also
  * miss the CPU's own TLB.
  *
- * The first page of a chunk is its header. A chunk is on the list of those with free
- * pages, or full and on no list. Free pages are chained through their first word; pages
- * that were never handed out are still zero and are not touched before. The first chunk
- * asks for no huge page: a small program stays small. A chunk whose last page is freed is
- * given back, but for one that is kept to save a program from doing so all the time.
+ * There is a pool for each of the two sizes of block. The first block of a chunk is its
+ * header. A chunk is on its pool's list of those with free blocks, or full and on no
+ * list. Free blocks are chained through their first word; blocks that were never handed
+ * out are still zero and are not touched before. The first chunk asks for no huge page: a
+ * small program stays small. A chunk whose last block is freed is given back, but for one
+ * that is kept to save a program from doing so all the time.
  *
  * Like malloc's, this state is the process's; a lock guards it, a leaf. Under address and
- * thread sanitizer every page is an allocation of its own, so that they see what happens
+ * thread sanitizer every block is an allocation of its own, so that they see what happens
  * to it.
  */
 #include "port/fault_inject.h"
@@ -27,19 +28,34 @@
 
 #if PORT_ASAN || PORT_TSAN
 
+static void *block_alloc(size_t bytes)
+{
+	void *p;
+
+	if (port_fail_now(PORT_FAIL_ALLOC))
+		return NULL;
+	p = aligned_alloc(PORT_PAGE_SIZE, bytes);
+	if (p)
+		memset(p, 0, bytes);
+	return p;
+}
+
 void *port_alloc_page(void)
 {
-	void *page;
-
-	if (port_fail_now())
-		return NULL;
-	page = aligned_alloc(PORT_PAGE_SIZE, PORT_PAGE_SIZE);
-	if (page)
-		memset(page, 0, PORT_PAGE_SIZE);
-	return page;
+	return block_alloc(PORT_PAGE_SIZE);
 }
 
 void port_free_page(void *p)
+{
+	free(p);
+}
+
+void *port_alloc_page_pair(void)
+{
+	return block_alloc(2 * PORT_PAGE_SIZE);
+}
+
+void port_free_page_pair(void *p)
 {
 	free(p);
 }
@@ -49,26 +65,38 @@ void port_free_page(void *p)
 #include "core/list.h"
 
 #define CHUNK_BYTES ((size_t)2 << 20)
-#define CHUNK_PAGES (CHUNK_BYTES / PORT_PAGE_SIZE)
+
+/* Blocks of one size. Everything but the size is under `lock`. */
+struct pool {
+	size_t block;
+	struct list usable; /* chunks with free blocks */
+	unsigned chunks, empty_chunks;
+};
 
 struct chunk {
 	struct list on_usable;
-	void *free;     /* chain of pages that were handed out before */
-	unsigned fresh; /* index of the first page that never was */
-	unsigned used;  /* pages out there */
+	void *free;     /* chain of blocks that were handed out before */
+	unsigned fresh; /* index of the first block that never was */
+	unsigned used;  /* blocks out there */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct list usable = {&usable, &usable}; /* chunks with free pages; under lock */
-static unsigned chunks, empty_chunks;           /* under lock */
+static struct pool page_pool = {
+	.block = PORT_PAGE_SIZE,
+	.usable = {&page_pool.usable, &page_pool.usable},
+};
+static struct pool pair_pool = {
+	.block = 2 * PORT_PAGE_SIZE,
+	.usable = {&pair_pool.usable, &pair_pool.usable},
+};
 
-static bool is_full(const struct chunk *c)
+static bool is_full(const struct pool *pool, const struct chunk *c)
 {
-	return !c->free && c->fresh == CHUNK_PAGES;
+	return !c->free && c->fresh == CHUNK_BYTES / pool->block;
 }
 
 /* Aligned to its size. */
-static struct chunk *chunk_create(void)
+static struct chunk *chunk_create(struct pool *pool)
 {
 	uintptr_t at, chunk;
 	struct chunk *c;
@@ -84,75 +112,95 @@ static struct chunk *chunk_create(void)
 		munmap(p, chunk - at);
 	munmap((void *)(chunk + CHUNK_BYTES), at + CHUNK_BYTES - chunk);
 	c = (struct chunk *)chunk;
-	if (chunks > 0)
+	if (pool->chunks > 0)
 		madvise(c, CHUNK_BYTES, MADV_HUGEPAGE);
 	c->fresh = 1;
-	list_append(&usable, &c->on_usable);
-	chunks++;
-	empty_chunks++;
+	list_append(&pool->usable, &c->on_usable);
+	pool->chunks++;
+	pool->empty_chunks++;
 	return c;
 }
 
-static void chunk_destroy(struct chunk *c)
+static void chunk_destroy(struct pool *pool, struct chunk *c)
 {
 	list_remove(&c->on_usable);
-	chunks--;
-	empty_chunks--;
+	pool->chunks--;
+	pool->empty_chunks--;
 	munmap(c, CHUNK_BYTES);
 }
 
 /* @used_before: it has to be zeroed. */
-static void *take_page(struct chunk *c, bool *used_before)
+static void *take_block(struct pool *pool, struct chunk *c, bool *used_before)
 {
-	void *page = c->free;
+	void *block = c->free;
 
-	*used_before = page != NULL;
-	if (page)
-		c->free = *(void **)page;
+	*used_before = block != NULL;
+	if (block)
+		c->free = *(void **)block;
 	else
-		page = (char *)c + c->fresh++ * PORT_PAGE_SIZE;
+		block = (char *)c + c->fresh++ * pool->block;
 	if (c->used++ == 0)
-		empty_chunks--;
-	if (is_full(c))
+		pool->empty_chunks--;
+	if (is_full(pool, c))
 		list_remove(&c->on_usable);
-	return page;
+	return block;
 }
 
-void *port_alloc_page(void)
+static void *pool_alloc(struct pool *pool)
 {
 	bool used_before = false;
 	struct chunk *c = NULL;
-	void *page = NULL;
+	void *block = NULL;
 
-	if (port_fail_now())
+	if (port_fail_now(PORT_FAIL_ALLOC))
 		return NULL;
 	pthread_mutex_lock(&lock);
-	if (!list_empty(&usable))
-		c = list_entry(usable.next, struct chunk, on_usable);
+	if (!list_empty(&pool->usable))
+		c = list_entry(pool->usable.next, struct chunk, on_usable);
 	else
-		c = chunk_create();
+		c = chunk_create(pool);
 	if (c)
-		page = take_page(c, &used_before);
+		block = take_block(pool, c, &used_before);
 	pthread_mutex_unlock(&lock);
 	if (used_before)
-		memset(page, 0, PORT_PAGE_SIZE);
-	return page;
+		memset(block, 0, pool->block);
+	return block;
 }
 
-void port_free_page(void *p)
+static void pool_free(struct pool *pool, void *p)
 {
 	struct chunk *c = (struct chunk *)((uintptr_t)p & ~(CHUNK_BYTES - 1));
 
 	if (!p)
 		return;
 	pthread_mutex_lock(&lock);
-	if (is_full(c))
-		list_append(&usable, &c->on_usable);
+	if (is_full(pool, c))
+		list_append(&pool->usable, &c->on_usable);
 	*(void **)p = c->free;
 	c->free = p;
-	if (--c->used == 0 && empty_chunks++ > 0)
-		chunk_destroy(c);
+	if (--c->used == 0 && pool->empty_chunks++ > 0)
+		chunk_destroy(pool, c);
 	pthread_mutex_unlock(&lock);
+}
+
+void *port_alloc_page(void)
+{
+	return pool_alloc(&page_pool);
+}
+
+void port_free_page(void *p)
+{
+	pool_free(&page_pool, p);
+}
+
+void *port_alloc_page_pair(void)
+{
+	return pool_alloc(&pair_pool);
+}
+
+void port_free_page_pair(void *p)
+{
+	pool_free(&pair_pool, p);
 }
 
 #endif

@@ -5,7 +5,7 @@
  * copies.
  *
  * The only state here that no object owns is what C itself has per thread or process:
- * the thread's allocation countdown (fault_inject.h) and the count of reported bugs.
+ * the thread's countdown to a fault (fault_inject.h) and the count of reported bugs.
  *
  * Locks cannot fail: they are initialised with attributes that never allocate, and a
  * pthread error afterwards can only be misuse, which is reported as a bug.
@@ -20,15 +20,22 @@
 
 /* ---- allocation ------------------------------------------------------------- */
 
-/* Allocations until the one that fails; 0: none will. */
+/* Points of these kinds until the one that fails; 0: none will. */
 static _Thread_local unsigned long fail_countdown
 	__attribute__((tls_model("initial-exec")));
+static _Thread_local unsigned fail_kinds, fail_exempt;
 static _Thread_local bool fail_happened;
+
+void port_fail_nth_of(unsigned kinds, unsigned long n)
+{
+	fail_kinds = kinds;
+	fail_countdown = n;
+	fail_happened = false;
+}
 
 void port_fail_nth(unsigned long n)
 {
-	fail_countdown = n;
-	fail_happened = false;
+	port_fail_nth_of(PORT_FAIL_ALLOC, n);
 }
 
 bool port_fail_nth_stop(void)
@@ -39,9 +46,24 @@ bool port_fail_nth_stop(void)
 	return happened;
 }
 
-bool port_fail_now(void)
+unsigned long port_fail_nth_left(void)
+{
+	return fail_countdown;
+}
+
+unsigned port_fail_exempt(unsigned kinds)
+{
+	unsigned former = fail_exempt;
+
+	fail_exempt = kinds;
+	return former;
+}
+
+bool port_fail_now(enum port_fail_point kind)
 {
 	if (__builtin_expect(fail_countdown == 0, 1))
+		return false;
+	if (!(kind & fail_kinds & ~fail_exempt))
 		return false;
 	if (--fail_countdown > 0)
 		return false;
@@ -51,7 +73,7 @@ bool port_fail_now(void)
 
 void *port_alloc(size_t size)
 {
-	if (port_fail_now())
+	if (port_fail_now(PORT_FAIL_ALLOC))
 		return NULL;
 	return calloc(1, size);
 }

@@ -112,7 +112,7 @@ static int file_create(struct iommufd_ctx *ctx, uint32_t ioas_id, bool pins,
 	return 0;
 }
 
-/* The descriptor is installed before it is told; on a failure to tell it stays. */
+/* A descriptor cannot be taken back, so see first whether the client can be told. */
 long mock_create_access(struct uapi_call *call)
 {
 	const uint32_t known = MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES;
@@ -125,12 +125,15 @@ long mock_create_access(struct uapi_call *call)
 	err = file_create(mock_ctx(call), cmd->id, cmd->create_access.flags & known, &a);
 	if (err)
 		return err;
-	err = call->client->ops->install(call->client, &a->f, O_RDWR | O_CLOEXEC);
+	err = mock_respond(call);
+	if (!err)
+		err = call->client->ops->install(call->client, &a->f, O_RDWR | O_CLOEXEC);
 	vfile_put(&a->f);
 	if (err < 0)
 		return err;
 	cmd->create_access.out_access_fd = (uint32_t)err;
-	return mock_respond(call);
+	mock_respond_done(call);
+	return 0;
 }
 
 /* ---- operations on an access --------------------------------------------------------

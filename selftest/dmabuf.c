@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 
 #include "selftest/mock.h"
 
@@ -16,6 +15,7 @@
 struct mock_buffer {
 	struct phys *phys;
 	struct phys_window window;
+	void *memory; /* the window's, with room to align it */
 	struct port_mutex lock;
 };
 
@@ -27,7 +27,7 @@ struct mock_buffer_file {
 static void buffer_free(struct mock_buffer *b)
 {
 	port_mutex_finish(&b->lock);
-	free(b->window.host);
+	port_free(b->memory);
 	port_free(b);
 }
 
@@ -66,10 +66,11 @@ static int buffer_create(struct machine *m, uint64_t bytes, struct dmabuf **out)
 	b->phys = m->phys;
 	b->window.length = bytes;
 	b->window.kind = PHYS_RAM;
-	b->window.host = aligned_alloc(PORT_PAGE_SIZE, bytes);
-	if (!b->window.host)
+	b->memory = port_alloc(bytes + PORT_PAGE_SIZE - 1);
+	if (!b->memory)
 		goto fail;
-	memset(b->window.host, 0, bytes);
+	b->window.host = (void *)(((uintptr_t)b->memory + PORT_PAGE_SIZE - 1) &
+				  ~(uintptr_t)(PORT_PAGE_SIZE - 1));
 	err = phys_add(m->phys, &b->window);
 	if (err)
 		goto fail;

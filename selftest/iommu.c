@@ -208,7 +208,8 @@ static int attach_pasid(struct mock_device *dev, uint32_t pasid,
 }
 
 /* The device itself; behind a vIOMMU it needs an id of its own there. */
-static int attach_device(struct mock_device *dev, const struct iommufd_translation *to)
+static int attach_device(struct mock_device *dev, const struct iommufd_device_info *info,
+			 const struct iommufd_translation *to)
 {
 	struct mock_nested *n = to && to->nested ? mock_nested_of(to->nested) : NULL;
 	struct mock_viommu *viommu = n ? n->viommu : NULL;
@@ -218,7 +219,7 @@ static int attach_device(struct mock_device *dev, const struct iommufd_translati
 	if (to && !to->nested && to->domain->tracks_dirty &&
 	    dev->flags & MOCK_FLAGS_DEVICE_NO_DIRTY)
 		return -EINVAL;
-	err = 0; /* PENDING */
+	err = viommu ? mock_viommu_virt_id(viommu, info, &virt_id) : 0;
 	if (err)
 		return err;
 	if (viommu != dev->viommu) {
@@ -237,7 +238,7 @@ static int mock_attach(const struct iommufd_device_info *info, uint32_t pasid,
 
 	port_mutex_lock(&dev->lock);
 	if (pasid == IOMMUFD_NO_PASID)
-		err = attach_device(dev, to);
+		err = attach_device(dev, info, to);
 	else
 		err = attach_pasid(dev, pasid, to);
 	port_mutex_unlock(&dev->lock);
@@ -258,6 +259,8 @@ const struct iommufd_iommu mock_iommu = {
 	.attach = mock_attach,
 	.page_answer = mock_page_answer,
 	.guest_pasid_table = true,
+	.has_viommu = mock_has_viommu,
+	.viommu = mock_viommu_create,
 };
 
 void mock_device_finish(struct mock_device *dev)

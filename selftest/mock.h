@@ -71,6 +71,11 @@ static inline int mock_respond(struct uapi_call *call)
 	return uapi_respond(call, sizeof(struct iommu_test_cmd));
 }
 
+static inline void mock_respond_done(struct uapi_call *call)
+{
+	uapi_respond_done(call, sizeof(struct iommu_test_cmd));
+}
+
 /* iommu.c */
 struct mock_device *mock_device_of(const struct iommufd_device_info *info);
 /* NULL: one of another IOMMU. */

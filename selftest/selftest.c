@@ -54,6 +54,11 @@ static long (*const ops[])(struct uapi_call *call) = {
 	[IOMMU_TEST_OP_MD_CHECK_IOTLB] = mock_check_iotlb,
 	[IOMMU_TEST_OP_TRIGGER_IOPF] = mock_trigger_iopf,
 	[IOMMU_TEST_OP_DEV_CHECK_CACHE] = mock_check_cache,
+	[IOMMU_TEST_OP_TRIGGER_VEVENT] = mock_trigger_vevent,
+	[IOMMU_TEST_OP_PASID_ATTACH] = mock_pasid_attach,
+	[IOMMU_TEST_OP_PASID_REPLACE] = mock_pasid_replace,
+	[IOMMU_TEST_OP_PASID_DETACH] = mock_pasid_detach,
+	[IOMMU_TEST_OP_PASID_CHECK_HWPT] = mock_pasid_check,
 	[IOMMU_TEST_OP_DMABUF_GET] = mock_dmabuf_get,
 	[IOMMU_TEST_OP_DMABUF_REVOKE] = mock_dmabuf_revoke,
 };

@@ -21,6 +21,14 @@ struct mem_source;
 struct uapi_trace;
 struct vfile;
 
+/* On whose account a client pins memory. */
+struct client_owner {
+	int pid;       /* of the process, also for prlimit(2) */
+	uint64_t id;   /* tells the process from others with the same number */
+	uint32_t uid;  /* the user all of whose processes count together */
+	bool may_lock; /* no limit holds for it: CAP_IPC_LOCK */
+};
+
 /* What is mapped at an address of a client. */
 struct client_vma {
 	uint64_t last; /* of the mapping; inclusive */
@@ -56,6 +64,13 @@ struct client_ops {
 	int (*vma)(struct client *c, uint64_t va, struct client_vma *out);
 	/* May it do what root may (CAP_SYS_RESOURCE and the like)? */
 	bool (*privileged)(struct client *c);
+	/*
+	 * The thread begins, or ends, what takes something away and does not fail, so
+	 * that its copies are no points at which faults are injected. NULL: none are.
+	 */
+	void (*must_not_fail)(struct client *c, bool begins);
+	/* False, or NULL: what it pins is nobody's, and not counted. */
+	bool (*owner)(struct client *c, struct client_owner *out);
 };
 
 struct client {
@@ -76,11 +91,20 @@ static inline int client_copy_out(struct client *c, uint64_t va, const void *src
 	return c->ops->copy_out(c, va, src, n);
 }
 
+static inline void client_must_not_fail(struct client *c, bool begins)
+{
+	if (c->ops->must_not_fail)
+		c->ops->must_not_fail(c, begins);
+}
+
 /*
  * The virtual file behind the client's @fd, with a reference for the caller; NULL in
  * *@out when it is some other kind of file. -EBADF.
  */
 int client_get_vfile(struct client *c, int fd, struct vfile **out);
+
+/* Has thread @tid (0: the calling one) CAP_IPC_LOCK in its own user namespace? */
+bool client_may_lock(int tid);
 
 /*
  * The client's @fd as an eventfd of ours: a duplicate that the caller closes. -EBADF;

@@ -191,6 +191,20 @@ static long run_traced(struct uapi_call *call)
 	return result;
 }
 
+static long run(struct uapi_call *call)
+{
+	int ret = take(call);
+
+	if (ret) {
+		if (call->client->trace)
+			trace_refused(call, call->entry->cmd, ret);
+		return ret;
+	}
+	if (call->client->trace)
+		return run_traced(call);
+	return call->entry->handler(call);
+}
+
 long uapi_dispatch(const struct uapi_table *table, struct vfile *file,
 		   struct client *client, uint32_t cmd, uint64_t arg)
 {
@@ -200,16 +214,20 @@ long uapi_dispatch(const struct uapi_table *table, struct vfile *file,
 		.client = client,
 		.arg = arg,
 	};
-	int ret = call.entry ? take(&call) : refuse(table, client, cmd, arg);
+	long ret;
 
-	if (ret) {
+	if (!call.entry) {
+		ret = refuse(table, client, cmd, arg);
 		if (client->trace)
 			trace_refused(&call, cmd, ret);
 		return ret;
 	}
-	if (client->trace)
-		return run_traced(&call);
-	return call.entry->handler(&call);
+	if (!call.entry->takes_away)
+		return run(&call);
+	client_must_not_fail(client, true);
+	ret = run(&call);
+	client_must_not_fail(client, false);
+	return ret;
 }
 
 int uapi_respond(struct uapi_call *call, size_t n)
@@ -219,6 +237,16 @@ int uapi_respond(struct uapi_call *call, size_t n)
 	if (n > sizeof(call->data))
 		n = sizeof(call->data);
 	return client_copy_out(call->client, call->arg, call->data, n);
+}
+
+int uapi_respond_done(struct uapi_call *call, size_t n)
+{
+	int err;
+
+	client_must_not_fail(call->client, true);
+	err = uapi_respond(call, n);
+	client_must_not_fail(call->client, false);
+	return err;
 }
 
 /* Where @n bytes from @offset on lie in the client, if the client can have such. */

@@ -74,6 +74,7 @@ struct uapi_entry {
 	uint16_t size;
 	long (*handler)(struct uapi_call *call); /* NULL: known by name only, -ENOTTY */
 	const struct uapi_field *fields;         /* may be NULL */
+	bool takes_away;                         /* see client_ops.must_not_fail */
 };
 
 struct uapi_table {
@@ -97,6 +98,12 @@ long uapi_dispatch(const struct uapi_table *table, struct vfile *file,
 
 /* Copy the first @n bytes of call->data back (UAPI_SIZED: at most user_size). -EFAULT. */
 int uapi_respond(struct uapi_call *call, size_t n);
+/*
+ * The same for what is done and stays, whether or not the client can be told: an area
+ * that Linux leaves mapped, a descriptor that cannot be taken back. Faults that are
+ * injected (client_ops.must_not_fail) spare it.
+ */
+int uapi_respond_done(struct uapi_call *call, size_t n);
 /*
  * Copy in, or out, bytes of the client's struct that lie beyond min_size. That they lie
  * within argsz is the caller's to check where Linux does. -EFAULT.

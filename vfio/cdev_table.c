@@ -5,11 +5,14 @@
 
 #define UP_TO(s, last) (offsetof(struct s, last) + sizeof(((struct s *)NULL)->last))
 
-/* Takes the struct up to @last; the trace knows @known bytes of it. */
-#define ARGSZ(nr, s, last, known, h)                                                     \
+/*
+ * Takes the struct up to @last; the trace knows @known bytes of it. The rest: more
+ * members of the entry.
+ */
+#define ARGSZ(nr, s, last, known, h, ...)                                                \
 	{                                                                                \
 		.cmd = nr, .name = #nr, .rule = UAPI_ARGSZ, .min_size = UP_TO(s, last),  \
-		.size = known, .handler = h, .fields = s##_fields                        \
+		.size = known, .handler = h, .fields = s##_fields, __VA_ARGS__           \
 	}
 
 static const struct uapi_entry entries[] = {
@@ -26,7 +29,7 @@ static const struct uapi_entry entries[] = {
 	ARGSZ(VFIO_DEVICE_ATTACH_IOMMUFD_PT, vfio_device_attach_iommufd_pt, pt_id, 0,
 	      cdev_attach),
 	ARGSZ(VFIO_DEVICE_DETACH_IOMMUFD_PT, vfio_device_detach_iommufd_pt, flags, 0,
-	      cdev_detach),
+	      cdev_detach, .takes_away = true),
 	ARGSZ(VFIO_DEVICE_GET_INFO, vfio_device_info, num_irqs,
 	      sizeof(struct vfio_device_info), cdev_info),
 	ARGSZ(VFIO_DEVICE_GET_REGION_INFO, vfio_region_info, offset, 0,
@@ -36,12 +39,14 @@ static const struct uapi_entry entries[] = {
 	ARGSZ(VFIO_DEVICE_FEATURE, vfio_device_feature, flags, 0, feature_ioctl),
 	ARGSZ(VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, vfio_pci_hot_reset_info, count, 0,
 	      hot_reset_info_ioctl),
-	ARGSZ(VFIO_DEVICE_PCI_HOT_RESET, vfio_pci_hot_reset, count, 0, hot_reset_ioctl),
+	ARGSZ(VFIO_DEVICE_PCI_HOT_RESET, vfio_pci_hot_reset, count, 0, hot_reset_ioctl,
+	      .takes_away = true),
 	{
 		.cmd = VFIO_DEVICE_RESET,
 		.name = "VFIO_DEVICE_RESET",
 		.rule = UAPI_NONE,
 		.handler = reset_ioctl,
+		.takes_away = true,
 	},
 	{
 		.cmd = VFIO_DEVICE_IOEVENTFD,

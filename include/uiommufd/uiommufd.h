@@ -9,7 +9,9 @@
  * mapped with mmap(2), and are closed with uiommufd_close().
  *
  * Thread-safe unless said otherwise. Functions return 0 (or a value >= 0) or a negative
- * errno. The library keeps no global state, and never aborts or exits.
+ * errno. The library never aborts or exits. Machines are independent of each other; outside
+ * of them there is only what a process has one of: the fault handler below, the threads'
+ * registration with liburcu, and a pool of pages.
  *
  * One process-wide thing is needed: DMA into memory whose file was truncated raises
  * SIGBUS, which the library turns into a DMA fault. uiommufd_machine_create() installs
@@ -90,6 +92,25 @@ int uiommufd_mmap(struct uiommufd_machine *m, int fd, size_t length, int prot, i
 		  uint64_t offset, void **out);
 /* close(2), and everything that the last close of the file entails, before returning. */
 int uiommufd_close(struct uiommufd_machine *m, int fd);
+
+/*
+ * Fault injection, as Linux's /proc/thread-self/fail-nth: of the points in the calling
+ * thread's calls from now on at which something may fail, the @n-th does, once; 0: none.
+ * A point is an allocation (-ENOMEM), a descriptor the library makes (-EMFILE), or a copy
+ * from or to the caller's memory (-EFAULT). Answers how many points the former count was
+ * still away from its fault; 0: it had happened, or there was no count. A sweep:
+ *
+ *	for (n = 1, left = 0; !left; n++) {
+ *		uiommufd_fail_nth(n);
+ *		ret = uiommufd_ioctl(...);
+ *		left = uiommufd_fail_nth(0);
+ *		// left == 0: a fault happened; else ret is that of a call without one
+ *	}
+ *
+ * What takes away (unmap, destroy, detach, reset, close) and accesses to regions have no
+ * such points.
+ */
+unsigned long uiommufd_fail_nth(unsigned long n);
 
 #ifdef __GNUC__
 #pragma GCC visibility pop

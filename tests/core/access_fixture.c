@@ -76,6 +76,8 @@ static void link_unmap(struct ioas_access *a, uint64_t iova, uint64_t length)
 	struct owner *o = container_of(a, struct owner, link);
 
 	o->asked++;
+	if (o->slow && o->asked % o->slow)
+		return;
 	for (unsigned i = o->nr_held; !o->deaf && i-- > 0;) {
 		struct held *h = &o->held[i];
 

@@ -31,6 +31,8 @@ struct owner {
 	unsigned nr_held;
 	unsigned gets, puts, asked;
 	bool deaf; /* does not let go */
+	unsigned
+		slow; /* lets go when asked for the n-th time, n being a multiple of it */
 };
 
 extern const struct ioas_access_ops owner_ops;

@@ -12,7 +12,7 @@
 
 struct fake_counts fakes;
 
-/* ---- memory --------------------------------------------------------------------- */
+/* ---- memory --------------------------------------------------------------- */
 
 struct fake {
 	struct mem_source source;
@@ -92,7 +92,7 @@ struct mem_source *fake_source(const struct fake_memory *m)
 	return &f->source;
 }
 
-/* ---- dma-bufs ------------------------------------------------------------------- */
+/* ---- dma-bufs ------------------------------------------------------------- */
 
 struct fake_export {
 	struct dmabuf_exporter_ops ops;
@@ -138,7 +138,7 @@ int fake_buffer(const struct fake_buffer *b, bool revoked, struct dmabuf **out)
 	return rc;
 }
 
-/* ---- shorthands ------------------------------------------------------------------- */
+/* ---- shorthands ----------------------------------------------------------- */
 
 struct domain *fake_domain(bool all_sizes)
 {

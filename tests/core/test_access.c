@@ -191,6 +191,17 @@ static void deaf_and_locked(void **state)
 	o.deaf = false;
 	assert_int_equal(unmap(ioas, 0x10000, 0x6000), 0x4000);
 
+	/* Slow is not deaf: the count begins anew with each area. */
+	assert_int_equal(map_at(ioas, p, 0, 0x2000, 0x10000, RW), 0);
+	assert_int_equal(map_at(ioas, p, 0x2000, 0x2000, 0x12000, RW), 0);
+	assert_int_equal(owner_pin(&o, 0x10000, 0x1000, IOAS_READ), 0);
+	assert_int_equal(owner_pin(&o, 0x12000, 0x1000, IOAS_READ), 0);
+	o.slow = 60;
+	o.asked = 0;
+	assert_int_equal(unmap(ioas, 0x10000, 0x4000), 0x4000);
+	assert_int_equal(o.asked, 120);
+	o.slow = 0;
+
 	/* A locked pin is not asked about, and wins over an area that sticks out. */
 	assert_int_equal(map_at(ioas, p, 0, 0x2000, 0x10000, RW), 0);
 	assert_int_equal(owner_pin_runs(&o, 0x10000, 0x1000, IOAS_READ, true, &runs), 0);

@@ -101,8 +101,7 @@ static bool is_mapped(struct domain *d, uint64_t iova)
 	return domain_lookup(d, iova, &t);
 }
 
-/* ---- threads ------------------------------------------------------------------------
- */
+/* ---- threads -------------------------------------------------------------- */
 
 static void nap(void)
 {
@@ -212,8 +211,7 @@ static void wait_cleared(uint64_t iova)
 		nap();
 }
 
-/* ---- the drain -----------------------------------------------------------------------
- */
+/* ---- the drain ------------------------------------------------------------ */
 
 static void unmap_keeps_the_iova(void **state)
 {

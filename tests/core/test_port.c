@@ -72,16 +72,31 @@ void port_free(void *p)
 	free(p);
 }
 
-void *port_alloc_page(void)
+static void *alloc_pages(size_t n)
 {
-	void *p = allow() ? aligned_alloc(PORT_PAGE_SIZE, PORT_PAGE_SIZE) : NULL;
+	void *p = allow() ? aligned_alloc(PORT_PAGE_SIZE, n * PORT_PAGE_SIZE) : NULL;
 
 	if (p)
-		memset(p, 0, PORT_PAGE_SIZE);
+		memset(p, 0, n * PORT_PAGE_SIZE);
 	return count(p);
 }
 
+void *port_alloc_page(void)
+{
+	return alloc_pages(1);
+}
+
+void *port_alloc_page_pair(void)
+{
+	return alloc_pages(2);
+}
+
 void port_free_page(void *p)
+{
+	port_free(p);
+}
+
+void port_free_page_pair(void *p)
 {
 	port_free(p);
 }

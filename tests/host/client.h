@@ -63,6 +63,8 @@ struct device {
 void device_open(struct device *d, const char *path);
 /* False: somebody else has it. */
 bool device_try_open(struct device *d, const char *path);
+/* Memory decoding and bus mastering on. */
+void device_master(struct device *d);
 void device_close(struct device *d);
 int bind_device(int fd, int iommu);
 uint64_t region_offset(int fd, unsigned index, uint64_t *size, uint32_t *flags);

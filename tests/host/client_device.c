@@ -3,7 +3,11 @@
 #include "client.h"
 #include "scenarios.h"
 
+#include <linux/capability.h>
+#include <poll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "examples/ce_driver.h"
@@ -73,11 +77,17 @@ uint64_t region_offset(int fd, unsigned index, uint64_t *size, uint32_t *flags)
 	return info.offset;
 }
 
+void device_master(struct device *d)
+{
+	uint64_t config = region_offset(d->fd, VFIO_PCI_CONFIG_REGION_INDEX, NULL, NULL);
+	uint16_t command = 0x6; /* memory, bus master */
+
+	CHECK(pwrite(d->fd, &command, 2, (off_t)config + 4) == 2);
+}
+
 bool device_try_open(struct device *d, const char *path)
 {
 	struct vfio_device_attach_iommufd_pt at = {.argsz = sizeof(at)};
-	uint16_t command = 0x6; /* memory, bus master */
-	uint64_t config;
 
 	d->iommu = open_iommu();
 	d->ioas = alloc_ioas(d->iommu);
@@ -89,8 +99,7 @@ bool device_try_open(struct device *d, const char *path)
 	}
 	at.pt_id = d->ioas;
 	CHECK(!ioctl(d->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &at));
-	config = region_offset(d->fd, VFIO_PCI_CONFIG_REGION_INDEX, NULL, NULL);
-	CHECK(pwrite(d->fd, &command, 2, (off_t)config + 4) == 2);
+	device_master(d);
 	return true;
 }
 
@@ -351,5 +360,129 @@ void scenario_dmabuf(void)
 	close(buf);
 	CHECK(!device_fill(&d, FAR_IOVA, 43, 64));
 	CHECK(!ioctl(d.fd, VFIO_DEVICE_RESET));
+	device_close(&d);
+}
+
+/* A fault queue of no device: its rules are seen where its number is one of queues. */
+void scenario_queue(void)
+{
+	struct iommu_fault_alloc cmd = {.size = sizeof(cmd)};
+	struct iommu_hwpt_page_response none = {.cookie = 1};
+	struct iommu_hwpt_pgfault fault;
+	int iommu = open_iommu(), fd, copy;
+	struct pollfd p = {.events = POLLIN | POLLOUT};
+
+	CHECK(!ioctl(iommu, IOMMU_FAULT_QUEUE_ALLOC, &cmd));
+	fd = p.fd = (int)cmd.out_fault_fd;
+	CHECK(fcntl(fd, F_GETFD) == FD_CLOEXEC);
+	CHECK(read(fd, &fault, sizeof(fault)) == 0);
+	CHECK_ERRNO(read(fd, &fault, sizeof(fault) - 1), ESPIPE);
+	CHECK_ERRNO(write(fd, &none, sizeof(none) - 1), ESPIPE);
+	CHECK_ERRNO(write(fd, &none, sizeof(none)), EINVAL);
+	CHECK_ERRNO(write(fd, bad_address, sizeof(none)), EFAULT);
+	CHECK(poll(&p, 1, 0) == 1 && p.revents == POLLOUT);
+	CHECK_ERRNO(ioctl(fd, IOMMU_FAULT_QUEUE_ALLOC, &cmd), ENOTTY);
+	CHECK_ERRNO(destroy(iommu, cmd.out_fault_id), EBUSY);
+	/* A duplicate is a plain socket. */
+	copy = dup(fd);
+	CHECK(copy >= 0 && !close(fd));
+	CHECK(!fcntl(copy, F_SETFL, O_NONBLOCK));
+	CHECK_ERRNO(read(copy, &fault, sizeof(fault)), EAGAIN);
+	CHECK(write(copy, &none, sizeof(none)) == sizeof(none));
+	CHECK_ERRNO(destroy(iommu, cmd.out_fault_id), EBUSY);
+	CHECK(!close(copy));
+	CHECK(!destroy(iommu, cmd.out_fault_id));
+	/* Other files with such numbers are left alone. */
+	copy = dup2(open("/dev/zero", O_RDWR), fd);
+	CHECK(copy == fd && read(fd, &fault, 3) == 3 && write(fd, &fault, 3) == 3);
+	close(fd);
+	close(iommu);
+}
+
+/* Files of ours as memory to be mapped: none is, and none is kept alive by itself. */
+void scenario_cycle(void)
+{
+	struct iommu_ioas_map_file m = {
+		.size = sizeof(m),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE,
+		.length = PAGE,
+	};
+	int iommu = open_iommu(), device = open(CDEV0, O_RDWR);
+	const int fds[] = {iommu, device};
+	struct device d;
+
+	m.ioas_id = alloc_ioas(iommu);
+	for (int i = 0; i < 2; i++) {
+		m.fd = fds[i];
+		m.iova += PAGE;
+		CHECK(!ioctl(iommu, IOMMU_IOAS_MAP_FILE, &m));
+	}
+	close(device);
+	/* Where a device is attached the memory is looked for at once. */
+	device_open(&d, CDEV0);
+	m.ioas_id = d.ioas;
+	m.fd = d.iommu;
+	CHECK_ERRNO(ioctl(d.iommu, IOMMU_IOAS_MAP_FILE, &m), EINVAL);
+	device_close(&d);
+}
+
+/* ---- locked memory ---------------------------------------------------------------- */
+
+static void drop_cap_ipc_lock(void)
+{
+	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	CHECK(!syscall(SYS_capget, &header, data));
+	data[CAP_TO_INDEX(CAP_IPC_LOCK)].effective &= ~CAP_TO_MASK(CAP_IPC_LOCK);
+	CHECK(!syscall(SYS_capset, &header, data));
+}
+
+/* KiB in a line of a status file. */
+static long status_value(const char *path, const char *name)
+{
+	char line[256];
+	long value = -1;
+	FILE *f = fopen(path, "r");
+
+	CHECK(f);
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, name, strlen(name)))
+			value = atol(line + strlen(name));
+	fclose(f);
+	return value;
+}
+
+static void look_at_parent(void *arg)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)getppid());
+	CHECK(status_value(path, "VmPin:") == 32);
+	CHECK(status_value("/proc/self/status", "VmPin:") == 0);
+}
+
+/* RLIMIT_MEMLOCK holds, and what is pinned shows. */
+void scenario_memlock(void)
+{
+	struct rlimit limit = {8 * PAGE, 8 * PAGE};
+	char *va = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct device d;
+
+	CHECK(va != MAP_FAILED);
+	drop_cap_ipc_lock();
+	CHECK(!setrlimit(RLIMIT_MEMLOCK, &limit));
+	device_open(&d, CDEV0);
+	CHECK(!map(d.iommu, d.ioas, va, 8 * PAGE, FAR_IOVA));
+	CHECK(status_value("/proc/self/status", "VmPin:") == 32);
+	CHECK(status_value("/proc/thread-self/status", "VmPin:") == 32);
+	CHECK(status_value("/proc/self/status", "VmLck:") == 0);
+	CHECK(status_value("/proc/self/status", "Pid:") == getpid());
+	CHECK(in_child(look_at_parent, NULL) == 0);
+	CHECK_ERRNO(map(d.iommu, d.ioas, va, PAGE, 2 * FAR_IOVA), ENOMEM);
+	CHECK(!unmap(d.iommu, d.ioas, FAR_IOVA, 8 * PAGE));
+	CHECK(status_value("/proc/self/status", "VmPin:") == 0);
+	CHECK(!map(d.iommu, d.ioas, va, PAGE, 2 * FAR_IOVA));
 	device_close(&d);
 }

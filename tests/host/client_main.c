@@ -12,7 +12,7 @@ static const struct {
 	void (*run)(void);
 } scenarios[] = {
 #define ROW(name) {#name, scenario_##name},
-	SCENARIOS(ROW)
+	SCENARIOS(ROW) SELFTEST_SCENARIOS(ROW)
 #undef ROW
 };
 
@@ -22,7 +22,7 @@ static const struct {
 } helpers[] = {
 	{"dma-exec-2", scenario_dma_exec_2}, {"exec-2", scenario_exec_2},
 	{"background", scenario_background}, {"await", scenario_await},
-	{"churn", scenario_churn},
+	{"churn", scenario_churn},           {"child-status", scenario_child_status},
 };
 
 int main(int argc, char **argv)

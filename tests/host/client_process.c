@@ -10,6 +10,7 @@
 #include <spawn.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -386,6 +387,61 @@ void scenario_stall(void)
 		CHECK(!pthread_join(t[i], NULL));
 	for (int i = 0; i < N; i++)
 		CHECK(page[i].out_ioas_id == 1);
+}
+
+/* ---- processes that are special -------------------------------------------------- */
+
+void scenario_undumpable(void)
+{
+	int fd = open_iommu();
+
+	CHECK(!prctl(PR_SET_DUMPABLE, 0));
+	if (geteuid() == 0) {
+		CHECK(alloc_ioas(fd) == 1);
+		CHECK(open("/dev/iommu", O_RDWR) >= 0);
+	} else {
+		/* Left to the kernel, which knows of none of it. */
+		CHECK_ERRNO(ioctl(fd, IOMMU_IOAS_ALLOC, NULL), ENOTTY);
+		CHECK_ERRNO(open("/dev/vfio/devices/vfio0", O_RDWR), ENOENT);
+	}
+	CHECK(!prctl(PR_SET_DUMPABLE, 1));
+	alloc_ioas(fd);
+}
+
+static void in_namespace(void *arg)
+{
+	int fd = *(int *)arg;
+
+	/* Where there is a process id of its own, ours must still tell who calls. */
+	CHECK(getpid() < 10);
+	CHECK(alloc_ioas(fd) == 2);
+	CHECK(alloc_ioas(open_iommu()) == 1);
+}
+
+void scenario_namespaces(void)
+{
+	int fd = open_iommu();
+
+	CHECK(alloc_ioas(fd) == 1);
+	/* Not allowed everywhere. */
+	if (unshare(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS))
+		return;
+	CHECK(in_child(in_namespace, &fd) == 0);
+	CHECK(!destroy(fd, 2));
+}
+
+/* "child-status": SIGCHLD's disposition and closed descriptors come through unchanged. */
+void scenario_child_status(int argc, char **argv)
+{
+	struct sigaction sa;
+
+	CHECK(!sigaction(SIGCHLD, NULL, &sa) && sa.sa_handler == SIG_IGN);
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) != -1 || errno != EBADF)
+			_exit(CHECK_FAILED);
+	if (open_iommu() != 0)
+		_exit(CHECK_FAILED);
+	_exit(33);
 }
 
 /* "background FILE": goes into the background, works there, and writes FILE at the end.

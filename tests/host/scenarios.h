@@ -18,11 +18,16 @@
 	SCENARIO(native)                                                                 \
 	SCENARIO(signals)                                                                \
 	SCENARIO(stall)                                                                  \
+	SCENARIO(undumpable)                                                             \
+	SCENARIO(namespaces)                                                             \
 	SCENARIO(dma)                                                                    \
 	SCENARIO(dma_fork)                                                               \
 	SCENARIO(dma_exec)                                                               \
 	SCENARIO(regions)                                                                \
 	SCENARIO(dmabuf)                                                                 \
+	SCENARIO(memlock)                                                                \
+	SCENARIO(queue)                                                                  \
+	SCENARIO(cycle)                                                                  \
 	SCENARIO(qemu_walk)                                                              \
 	SCENARIO(stat)                                                                   \
 	SCENARIO(open)                                                                   \
@@ -33,8 +38,14 @@
 	SCENARIO(reopen)                                                                 \
 	SCENARIO(host_paths)
 
+/* With --selftest. */
+#define SELFTEST_SCENARIOS(SCENARIO)                                                     \
+	SCENARIO(fail_nth)                                                               \
+	SCENARIO(fault_knobs)
+
 #define DECLARE(name) void scenario_##name(void);
 SCENARIOS(DECLARE)
+SELFTEST_SCENARIOS(DECLARE)
 #undef DECLARE
 
 /* Helpers of others, with arguments; not run by themselves. */
@@ -42,6 +53,7 @@ void scenario_dma_exec_2(int argc, char **argv);
 void scenario_exec_2(int argc, char **argv);
 void scenario_background(int argc, char **argv);
 void scenario_await(int argc, char **argv);
+void scenario_child_status(int argc, char **argv);
 void scenario_churn(int argc, char **argv);
 
 #endif

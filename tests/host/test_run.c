@@ -117,20 +117,34 @@ static int run_client(bool ordinary, const char *name, const char *arg)
 
 /* ---- scenarios ------------------------------------------------------------------ */
 
-static void check_scenario(void **state)
+/* argv: after "run". */
+static void check(const char *name, const char *const argv[])
 {
-	const char *name = *state;
-	int status = run_client(false, name, NULL);
+	int status = run(false, argv);
 
 	if (status)
 		print_message("%s: status %#x\n", name, status);
 	assert_int_equal(status, 0);
 	if (geteuid())
 		return;
-	status = run_client(true, name, NULL);
+	status = run(true, argv);
 	if (status)
 		print_message("%s, as an ordinary user: status %#x\n", name, status);
 	assert_int_equal(status, 0);
+}
+
+static void check_scenario(void **state)
+{
+	const char *argv[] = {"--", "CLIENT", *state, NULL};
+
+	check(*state, argv);
+}
+
+static void check_selftest_scenario(void **state)
+{
+	const char *argv[] = {"--selftest", "--", "CLIENT", *state, NULL};
+
+	check(*state, argv);
 }
 
 /* ---- status and signals --------------------------------------------------------- */
@@ -199,6 +213,27 @@ static void test_holds_no_descriptors(void **state)
 	assert_int_equal(read(c.out, &byte, 1), 0);
 	kill(c.pid, SIGTERM);
 	assert_int_equal(WTERMSIG(finish(&c)), SIGTERM);
+}
+
+/* Started with nothing open and SIGCHLD ignored, as some service managers do. */
+static void test_bare_start(void **state)
+{
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		signal(SIGCHLD, SIG_IGN);
+		close(0);
+		close(1);
+		close(2);
+		execl(uiommufd, "uiommufd", "run", client, "child-status", NULL);
+		_exit(124);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 33);
 }
 
 /* ---- killing -------------------------------------------------------------------- */
@@ -319,14 +354,18 @@ static void test_command(void **state)
 
 #define SCENARIO_TEST(name)                                                              \
 	{#name, check_scenario, NULL, NULL, (void *)(uintptr_t) #name},
+#define SELFTEST_SCENARIO_TEST(name)                                                     \
+	{#name, check_selftest_scenario, NULL, NULL, (void *)(uintptr_t) #name},
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		SCENARIOS(SCENARIO_TEST) cmocka_unit_test(test_status),
+		SCENARIOS(SCENARIO_TEST) SELFTEST_SCENARIOS(SELFTEST_SCENARIO_TEST)
+			cmocka_unit_test(test_status),
 		cmocka_unit_test(test_signals_are_passed_on),
 		cmocka_unit_test(test_background),
 		cmocka_unit_test(test_holds_no_descriptors),
+		cmocka_unit_test(test_bare_start),
 		cmocka_unit_test(test_kill),
 		cmocka_unit_test(test_supervisor_dies),
 		cmocka_unit_test(test_log),

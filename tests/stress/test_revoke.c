@@ -90,7 +90,7 @@ static unsigned below(struct rnd *r, unsigned n)
 	return next(r) % n;
 }
 
-/* ---- memory ---------------------------------------------------------------------- */
+/* ---- memory --------------------------------------------------------------- */
 
 /* Copies into a remote window take a while, and may be scheduled away. */
 static int remote_read(struct phys_window *w, uint64_t offset, void *dst, size_t n)
@@ -156,8 +156,7 @@ static void linger(struct rnd *r)
 		sched_yield();
 }
 
-/* ---- sources and exporters ------------------------------------------------------------
- */
+/* ---- sources and exporters ------------------------------------------------ */
 
 struct source {
 	struct mem_source base;
@@ -226,8 +225,7 @@ static const struct dmabuf_exporter_ops exporter = {
 	.map_phys = map_phys,
 };
 
-/* ---- devices -------------------------------------------------------------------------
- */
+/* ---- devices -------------------------------------------------------------- */
 
 static uint64_t some_place(struct rnd *r)
 {
@@ -318,8 +316,7 @@ static void *device(void *arg)
 	return NULL;
 }
 
-/* ---- the revoker ----------------------------------------------------------------------
- */
+/* ---- the revoker ---------------------------------------------------------- */
 
 /* All slices of the buffer into both IOASes; who else maps there meanwhile is welcome. */
 static void map_slices(unsigned b)
