@@ -28,6 +28,7 @@
 #include <string.h>
 
 #include "core/ioas.h"
+#include "machine/accounting.h"
 #include "vfio/device.h"
 #include "vfio/group.h"
 
@@ -349,16 +350,39 @@ static int map_pages(struct type1 *t, struct pages *pages, uint64_t iova, uint64
 	return err;
 }
 
+/* As locked memory of the process, unless it may lock what it likes. NULL: not counted.
+ */
+static int account_of(struct client *c, struct pin_account **out)
+{
+	struct client_owner owner;
+
+	*out = NULL;
+	if (!c->machine->accounting || !c->ops->owner || !c->ops->owner(c, &owner))
+		return 0;
+	return accounting_get(c->machine->accounting, &owner,
+			      owner.may_lock ? ACCOUNT_NONE : ACCOUNT_PROCESS, out);
+}
+
 static int map_memory(struct type1 *t, struct client *c, uint64_t va, uint64_t iova,
 		      uint64_t size, unsigned prot)
 {
+	struct pin_account *account;
 	struct mem_source *source;
 	struct pages *pages;
 	int err = c->ops->user_memory(c, va, size, &source);
 
 	if (!err)
 		err = pages_create(source, size, prot & IOAS_WRITE, &pages);
-	return err ? err : map_pages(t, pages, iova, size, prot);
+	if (err)
+		return err;
+	err = account_of(c, &account);
+	if (err) {
+		pages_put(pages);
+		return err;
+	}
+	if (account)
+		pages_set_account(pages, account);
+	return map_pages(t, pages, iova, size, prot);
 }
 
 /* Memory that the device has taken away is like memory that is not there. */

@@ -9,8 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "machine/accounting.h"
 
 #define V1        VFIO_TYPE1_IOMMU
 #define V2        VFIO_TYPE1v2_IOMMU
@@ -486,6 +489,44 @@ static void test_dirty(void **state)
 	assert_int_equal(get_dirty(f, I, 80 * PAGE, PAGE, 24, map), -EINVAL);
 }
 
+/* ---- RLIMIT_MEMLOCK ------------------------------------------------------------ */
+
+static bool limited(struct client *c, struct client_owner *out)
+{
+	*out = (struct client_owner){.pid = getpid()};
+	return true;
+}
+
+/* Memory counts as locked by the process, BARs do not; what is refused leaves nothing. */
+static void test_memlock(void **state)
+{
+	struct fixture *f = *state;
+	struct machine *m = &f->l->rig.machine;
+	struct accounting_process count;
+	struct rlimit before, limit;
+
+	assert_int_equal(accounting_create(m, &m->accounting), 0);
+	f->l->rig.ops.owner = limited;
+	assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &before), 0);
+	limit = before;
+	limit.rlim_cur = 6 * PAGE;
+	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
+	assert_int_equal(legacy_map(f->l, RW, f->ram, 4 * PAGE, I), 0);
+	assert_int_equal(legacy_map(f->l, RW, f->ram, 4 * PAGE, 2 * I), -ENOMEM);
+	assert_int_equal(peer_write(f, 2 * I, 1), -EFAULT);
+	assert_int_equal(legacy_map(f->l, RW, f->bar, BAR_BYTES, 2 * I), 0);
+	accounting_of_process(m->accounting, getpid(), &count);
+	assert_int_equal(count.locked, 4);
+	assert_int_equal(legacy_unmap(f->l, 0, I, 4 * PAGE), 4 * PAGE);
+	assert_int_equal(legacy_map(f->l, RW, f->ram, 6 * PAGE, I), 0);
+	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &before), 0);
+	legacy_unmap(f->l, ALL, 0, 0);
+	accounting_of_process(m->accounting, getpid(), &count);
+	assert_int_equal(count.locked, 0);
+	accounting_destroy(m->accounting);
+	m->accounting = NULL;
+}
+
 /* ---- against a model ----------------------------------------------------------- */
 
 #define SLOTS 24
@@ -585,6 +626,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bar_closed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mixed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dirty, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_memlock, setup, teardown),
 		cmocka_unit_test(test_model),
 	};
 
