@@ -45,9 +45,9 @@ struct pci_bdf {
 /* How the machine's description places a device. */
 struct pci_placement {
 	struct pci_bdf bdf;
-	unsigned index; /* vfio<index> */
-	unsigned group; /* IOMMU group number */
-	const void *group_key; /* the same for all devices of the group */
+	unsigned index;                     /* vfio<index> */
+	unsigned group;                     /* IOMMU group number */
+	const void *group_key;              /* the same for all devices of the group */
 	_Atomic(const void *) *group_owner; /* iommufd_device_info.group_owner */
 };
 
@@ -61,12 +61,13 @@ void pci_device_destroy(struct pci_device *dev);
 const struct pci_placement *pci_device_placement(const struct pci_device *dev);
 const struct uiommufd_device_desc *pci_device_desc(const struct pci_device *dev);
 /*
- * Where BAR @bar lies: the SPA of its window, or the number of its first I/O port. 0: it
- * is absent, or the upper half of a 64-bit one. What sysfs calls `resource`.
+ * Where BAR @bar lies, or the expansion ROM (6): the SPA of its window, or the number of
+ * its first I/O port. 0: it is absent, or the upper half of a 64-bit one. What sysfs
+ * calls `resource`.
  */
 uint64_t pci_device_bar_address(const struct pci_device *dev, unsigned bar);
-/* A copy of bytes of the configuration space as a client would read it (for sysfs);
- * what lies beyond its end reads as zero. */
+/* A copy of bytes of the function's own configuration space, which shows what vfio-pci
+ * hides (for sysfs); what lies beyond its end reads as zero. */
 void pci_device_config(struct pci_device *dev, unsigned offset, void *dst, size_t n);
 
 /* A new open of /dev/vfio/devices/vfio<index>. */
