@@ -89,6 +89,7 @@ void uiommufd_irq(struct uiommufd_device *api, unsigned vector)
 
 	if (vector >= dev->desc.msix_vectors)
 		return;
+	port_dma_rest();
 	port_mutex_lock(&irqs->lock);
 	if (irqs->msix_enabled)
 		irq_signal(dev, irqs->msix[vector]);
