@@ -358,6 +358,7 @@ static enum dma_fault_reason walk_aside(struct dma_channel *ch, uint64_t iova, b
 		domain_remote_enable(path->domain);
 	phase = domain_remote_begin(path->domain);
 	port_dma_leave();
+	port_dma_rest();
 	rc = first_stage_walk(path->first, iova, write, true, &page);
 	domain_remote_end(path->domain, phase);
 	port_dma_enter();

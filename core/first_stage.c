@@ -72,12 +72,14 @@ static int load(const struct place *p, bool aside, uint64_t *entry)
 {
 	int err;
 
-	if (p->window->host)
+	if (p->window->host) {
 		err = port_load64_guarded(host_of(p), entry);
-	else if (!aside)
+	} else if (!aside) {
 		return FIRST_STAGE_ASIDE;
-	else
+	} else {
+		port_dma_rest();
 		err = p->window->ops->read(p->window, p->offset, entry, sizeof(*entry));
+	}
 	return err ? (int)DMA_FAULT_ABORT : FIRST_STAGE_OK;
 }
 
@@ -91,6 +93,7 @@ static int update(const struct place *p, uint64_t entry, uint64_t bits, uint64_t
 	if (p->window->host) {
 		err = port_swap64_guarded(host_of(p), seen, marked);
 	} else {
+		port_dma_rest();
 		err = p->window->ops->read(p->window, p->offset, seen, sizeof(*seen));
 		/* All of the bits are in the first two bytes. */
 		if (!err && *seen == entry)
