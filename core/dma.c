@@ -15,7 +15,8 @@
  * Sections. A translation is used only in the section that made it, up to the next
  * quiesce; after one everything is translated anew. A copy in a section that its caller
  * opened cannot quiesce (port_dma_quiesce() does nothing in an inner section), so the
- * caller decides how long a revoke may wait for it.
+ * caller decides how long a revoke may wait for it. What may block is done outside of
+ * sections, and in a burst (core/port.h) with the thread at rest.
  *
  * A change of domain is one step under the locks of both domains (taken in the order of
  * their addresses, the only place that holds two): move the requester from list to list,
@@ -266,7 +267,8 @@ search(struct dma_channel *ch, uint64_t epoch, uint64_t iova, bool write,
 	for (unsigned class = 0; class < ARRAY_LEN(class_shift); class ++) {
 		struct dma_iotlb_entry *e = slot(ch, iova, class);
 
-		/* One that does not permit it may be older than a dirty bit: ask again. */
+		/* One that does not permit it may be older than a dirty bit: ask again.
+		 */
 		if (!(ch->classes & 1u << class) || !entry_hits(e, epoch, iova) ||
 		    !permits(e->prot, write))
 			continue;
@@ -320,8 +322,10 @@ static int report(struct dma_channel *ch, const struct dma_fault *f,
 	if (f->reason == DMA_FAULT_NONE)
 		return 0;
 	atomic_fetch_add_explicit(&r->faults, 1, memory_order_relaxed);
-	if (r->on_fault)
+	if (r->on_fault) {
+		port_dma_rest();
 		r->on_fault(r, f);
+	}
 	if (fault)
 		*fault = *f;
 	return -EFAULT;
@@ -390,6 +394,7 @@ static size_t move_remote(struct dma_channel *ch, const struct transfer *x,
 	size_t done;
 
 	port_dma_leave();
+	port_dma_rest();
 	if (x->dir == FROM_BYTE) {
 		at = ch->bounce;
 		memset(at, x->byte, n);

@@ -52,8 +52,8 @@ struct dma_requester {
 	struct list on_domain;
 	struct port_mutex attach_lock; /* serialises attach, detach and set_master */
 	_Atomic uint64_t faults;       /* how many so far */
-	/* Told of each fault, on the device's thread, outside any DMA section of ours.
-	 * Optional. */
+	/* Told of each fault, on the device's thread, outside any DMA section of ours and
+	 * at rest. Optional. */
 	void (*on_fault)(struct dma_requester *r, const struct dma_fault *f);
 };
 

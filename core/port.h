@@ -8,7 +8,8 @@
  * prove it.
  *
  * Rules every port keeps:
- *  - Only port_alloc(), port_alloc_page() and port_alloc_page_pair() can fail. Locks, RCU and free cannot.
+ *  - Only port_alloc(), port_alloc_page() and port_alloc_page_pair() can fail. Locks, RCU
+ * and free cannot.
  *  - Error values are negative Linux errnos (core/errno.h).
  *  - Locks are not recursive.
  */
@@ -87,6 +88,25 @@ void port_dma_leave(void);
  * nested section it does nothing: the outer one may still be using what it found.
  */
 void port_dma_quiesce(void);
+/*
+ * Bursts. Opening and closing a section costs full memory barriers, which after a copy
+ * wait for everything that the copy has stored. A thread that is about to open one
+ * section after the other begins a burst: then they cost next to nothing, and in return
+ * a grace period may wait for the thread between two sections as well, until its next
+ * section ends or it rests. So what is said of a section above holds for the time
+ * between two sections of a burst, too.
+ *
+ * Bursts begin and end outside of sections. They do not nest: a second begin, or an end
+ * without one, does nothing.
+ */
+void port_dma_burst_begin(void);
+void port_dma_burst_end(void);
+/*
+ * In a burst and outside of sections: nobody has to wait for this thread before its next
+ * section. Before anything that may block, or take longer than the chunk of a copy. The
+ * burst goes on. Anywhere else it does nothing.
+ */
+void port_dma_rest(void);
 /*
  * Wait until every section that was open at the call has ended or quiesced. May be
  * called inside a section by mistake of a device model: then the caller's own section

@@ -120,6 +120,7 @@ void uiommufd_irq(struct uiommufd_device *api, unsigned vector)
 	struct pci_device *dev = api->pci;
 	struct pci_irqs *irqs = &dev->irqs;
 
+	port_dma_rest();
 	port_mutex_lock(&irqs->lock);
 	if (has_vectors(irqs) && vector < irq_count(dev, irqs->type))
 		irq_signal(dev, irqs->vectors[vector]);

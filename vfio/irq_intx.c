@@ -42,6 +42,7 @@ void uiommufd_intx(struct uiommufd_device *api, bool asserted)
 
 	if (!dev->desc.interrupt_pin)
 		return;
+	port_dma_rest();
 	port_mutex_lock(&dev->irqs.lock);
 	dev->irqs.intx.asserted = asserted;
 	look(dev);

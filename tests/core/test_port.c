@@ -197,6 +197,19 @@ void port_dma_quiesce(void)
 	atomic_fetch_add(my_section(), 2);
 }
 
+/* Sections cost little enough here. */
+void port_dma_burst_begin(void)
+{
+}
+
+void port_dma_burst_end(void)
+{
+}
+
+void port_dma_rest(void)
+{
+}
+
 void port_rcu_synchronize(void)
 {
 	unsigned n = atomic_load(&slots_used);
