@@ -649,6 +649,41 @@ static void test_intx(void **state)
 	assert_int_equal(set(f, MSI, EVENTFD | TRIGGER, 0, 1, f->ev, 4), 0);
 }
 
+/* As KVM resamples: its eventfd unmasks, and is answered while the level is there. */
+static void test_intx_unmask_fd(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t n;
+	int32_t none = -1;
+
+	fcntl(f->ev[0], F_SETFL, O_RDWR); /* blocking: to wait with */
+	alarm(60);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, f->ev + 1, 4), -EINVAL);
+	assert_int_equal(set(f, INTX, EVENTFD | TRIGGER, 0, 1, f->ev, 4), 0);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, (int32_t[]){999}, 4),
+			 -EBADF);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, f->ev + 1, 4), 0);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, f->ev + 1, 4), -EBUSY);
+	uiommufd_intx(f->model.dev, true);
+	assert_int_equal(read(f->ev[0], &n, 8), 8);
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(eventfd_write(f->ev[1], 1), 0);
+		assert_int_equal(read(f->ev[0], &n, 8), 8);
+		assert_int_equal(n, 1);
+	}
+	assert_int_equal(take(f->ev[1]), 0);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, &none, 4), 0);
+	assert_int_equal(eventfd_write(f->ev[1], 1), 0);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, f->ev + 1, 4), 0);
+	assert_int_equal(read(f->ev[0], &n, 8), 8);
+	/* It goes with the trigger. */
+	assert_int_equal(set(f, INTX, NONE | TRIGGER, 0, 0, NULL, 0), 0);
+	assert_int_equal(set(f, INTX, EVENTFD | TRIGGER, 0, 1, f->ev, 4), 0);
+	assert_int_equal(read(f->ev[0], &n, 8), 8);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, f->ev + 1, 4), 0);
+	alarm(0);
+}
+
 static void test_intx_command(void **state)
 {
 	struct fixture *f = *state;
@@ -688,6 +723,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_close, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_msi, setup_all, teardown),
 		cmocka_unit_test_setup_teardown(test_intx, setup_all, teardown),
+		cmocka_unit_test_setup_teardown(test_intx_unmask_fd, setup_all, teardown),
 		cmocka_unit_test_setup_teardown(test_intx_command, setup_all, teardown),
 	};
 
