@@ -22,6 +22,8 @@ struct device_description {
 	bool has_bdf;
 	unsigned group;
 	bool has_group;
+	enum uiommufd_mmio mmio;
+	bool has_mmio;
 	/* What is left for the model. */
 	struct uiommufd_option options[DESCRIBE_MAX_OPTIONS];
 	size_t nr_options;

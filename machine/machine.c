@@ -81,6 +81,8 @@ static int create_device(struct machine *m, const struct uiommufd_config *config
 		.group = desc->group,
 		.group_key = group,
 		.group_owner = &group->owner,
+		.has_mmio = desc->has_mmio,
+		.mmio = desc->mmio,
 	};
 	int err;
 
