@@ -490,6 +490,45 @@ static void test_none_lost(void **state)
 	assert_int_equal(take(f->ev[1]), 30000);
 }
 
+/* A device that signals from the middle of a burst, and has to wait for the lock. */
+struct burster {
+	struct uiommufd_device *dev;
+	atomic_int in, out;
+};
+
+static bool signal_in_burst(void *arg)
+{
+	struct burster *b = arg;
+
+	uiommufd_burst_begin();
+	port_dma_enter();
+	port_dma_leave();
+	atomic_store(&b->in, 1);
+	uiommufd_irq(b->dev, 0);
+	atomic_store(&b->out, 1);
+	return false;
+}
+
+/* Who takes memory away does not wait for it. */
+static void test_signal_in_burst(void **state)
+{
+	struct fixture *f = *state;
+	struct burster b = {.dev = f->model.dev};
+	struct pci_irqs *irqs = &f->model.dev->pci->irqs;
+	struct uiommufd_worker *w;
+
+	assert_int_equal(uiommufd_worker_create(b.dev, signal_in_burst, &b, &w), 0);
+	port_mutex_lock(&irqs->lock);
+	uiommufd_worker_kick(w);
+	while (!atomic_load(&b.in))
+		port_yield();
+	port_rcu_synchronize();
+	assert_int_equal(atomic_load(&b.out), 0);
+	port_mutex_unlock(&irqs->lock);
+	uiommufd_worker_destroy(w);
+	assert_int_equal(atomic_load(&b.out), 1);
+}
+
 static void test_close(void **state)
 {
 	struct fixture *f = *state;
@@ -680,6 +719,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_full_counter, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hammered_counter, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_none_lost, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_signal_in_burst, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_close, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_msi, setup_all, teardown),
 		cmocka_unit_test_setup_teardown(test_intx, setup_all, teardown),
