@@ -367,10 +367,11 @@ bool vfio_by_group(struct uapi_call *call);
 const struct pci_bar *vfio_bar_of(struct vfile *f, uint64_t offset);
 /*
  * Another open of the device by its group, whose lock is held and keeps cdevs from being
- * bound. Takes a reference to @group_file. The first open enables the device.
+ * bound. Takes a reference to @group_file. The first open enables the device, and binds
+ * and attaches it if the group is in an iommufd; @ctx: that, or NULL.
  */
 int cdev_open_by_group(struct pci_device *dev, struct vfile *group_file,
-		       struct vfile **out);
+		       struct iommufd_ctx *ctx, struct vfile **out);
 long cdev_bind(struct uapi_call *call);
 long cdev_attach(struct uapi_call *call);
 long cdev_detach(struct uapi_call *call);
