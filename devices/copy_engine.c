@@ -404,6 +404,7 @@ static void describe(uint64_t vram_size, struct uiommufd_device_desc *desc)
 		.msix_pba_offset = MSIX_PBA,
 		.flr = true,
 		.pm = true,
+		.dma_logging = true,
 	};
 }
 

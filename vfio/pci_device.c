@@ -50,6 +50,7 @@ static int device_init(struct pci_device *dev)
 	port_rwlock_init(&dev->memory);
 	dma_requester_init(&dev->requester);
 	watcher_init(&dev->watcher);
+	dma_log_init(&dev->log);
 	list_init(&dev->ioeventfds);
 	port_mutex_init(&dev->ioeventfds_lock);
 	return 0;
@@ -58,6 +59,7 @@ static int device_init(struct pci_device *dev)
 static void device_finish(struct pci_device *dev)
 {
 	port_mutex_finish(&dev->ioeventfds_lock);
+	dma_log_finish(&dev->log);
 	watcher_finish(&dev->watcher);
 	dma_requester_finish(&dev->requester);
 	port_rwlock_finish(&dev->memory);
