@@ -12,6 +12,7 @@
 
 #include "devices/copy_engine.h"
 #include "devices/models.h"
+#include "devices/options.h"
 
 #define BAR_REGS     0
 #define BAR_VRAM     2
@@ -349,8 +350,7 @@ static void copy_engine_write(void *model, unsigned bar, uint64_t offset, unsign
 static void power_on(struct copy_engine *ce)
 {
 	ce->vram = uiommufd_bar_memory(ce->dev, BAR_VRAM);
-	ce->pattern = calloc(1, COPY_ENGINE_PATTERN_BYTES);
-	if (!ce->vram || !ce->pattern)
+	if (!ce->vram || pattern_init(&ce->pattern))
 		return;
 	if (uiommufd_channel_create(ce->dev, &ce->channel))
 		return;
@@ -381,34 +381,8 @@ static void copy_engine_destroy(void *model)
 	uiommufd_worker_destroy(ce->worker);
 	uiommufd_channel_destroy(ce->channel);
 	pthread_mutex_destroy(&ce->lock);
-	free(ce->pattern);
+	pattern_finish(&ce->pattern);
 	free(ce);
-}
-
-static int parse_options(struct uiommufd_device *dev,
-			 const struct uiommufd_option *options, size_t n,
-			 uint64_t *vram_size)
-{
-	*vram_size = VRAM_DEFAULT;
-	for (size_t i = 0; i < n; i++) {
-		const char *value = options[i].value ? options[i].value : "";
-
-		if (strcmp(options[i].name, "vram") != 0) {
-			uiommufd_device_error(
-				dev, "copy-engine: unknown option '%s' (known: vram)",
-				options[i].name);
-			return -EINVAL;
-		}
-		if (uiommufd_parse_size(value, vram_size) || *vram_size < VRAM_MIN ||
-		    *vram_size > VRAM_MAX || *vram_size & (*vram_size - 1)) {
-			uiommufd_device_error(
-				dev,
-				"copy-engine: vram=%s: not a power of two from 1M to 16G",
-				value);
-			return -EINVAL;
-		}
-	}
-	return 0;
 }
 
 static void describe(uint64_t vram_size, struct uiommufd_device_desc *desc)
@@ -439,8 +413,11 @@ static int copy_engine_create(struct uiommufd_device *dev,
 			      struct uiommufd_device_ops *ops, void **model)
 {
 	struct copy_engine *ce;
-	uint64_t vram_size;
-	int err = parse_options(dev, options, n, &vram_size);
+	uint64_t vram_size = VRAM_DEFAULT;
+	const struct device_number numbers[] = {
+		{"vram", VRAM_MIN, VRAM_MAX, true, &vram_size},
+	};
+	int err = device_options(dev, "copy-engine", options, n, numbers, 1);
 
 	if (err)
 		return err;
