@@ -17,9 +17,6 @@
 #include "vfio/device.h"
 #include "vfio/group.h"
 
-/* The window of message-signalled interrupts: DMA there is no memory access. */
-static const struct iommufd_resv msi_window = {0xfee00000, 0xfeefffff};
-
 void uiommufd_device_error(struct uiommufd_device *api, const char *format, ...)
 {
 	va_list args;
@@ -105,10 +102,8 @@ static int create_parts(struct pci_device *dev, char *error, size_t cap)
 		.requester = &dev->requester,
 		.group = dev->place.group_key,
 		.group_owner = dev->place.group_owner,
-		.resv = &msi_window,
-		.nr_resv = 1,
 	};
-	iommufd_vtd_hw_info(&dev->info);
+	iommufd_unit_connect(dev->place.unit, &dev->info);
 	reset_model(dev, UIOMMUFD_RESET_POWER_ON);
 	return 0;
 }

@@ -50,6 +50,7 @@ struct pci_placement {
 	unsigned group;                     /* IOMMU group number */
 	const void *group_key;              /* the same for all devices of the group */
 	_Atomic(const void *) *group_owner; /* iommufd_device_info.group_owner */
+	const struct iommufd_unit *unit;    /* NULL: a plain VT-d unit */
 };
 
 int pci_device_create(struct machine *m, const struct uiommufd_model *model,
