@@ -123,6 +123,11 @@ void port_rcu_synchronize(void);
 int port_copy_guarded(void *dst, const void *src, size_t n);
 int port_fill_guarded(void *dst, int byte, size_t n);
 
+/* The same for one aligned word that others may change meanwhile: load it; or replace it
+ * by @desired if it is *@expected, which gets what was there. 0 or -EFAULT. */
+int port_load64_guarded(const void *src, uint64_t *value);
+int port_swap64_guarded(void *dst, uint64_t *expected, uint64_t desired);
+
 /* Let others run: only for waits that are expected to be short (a drain). */
 void port_yield(void);
 

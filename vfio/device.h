@@ -14,6 +14,7 @@
 #include "vfio/gate.h"
 #include "vfio/pci_device.h"
 #include "vfio/signal.h"
+#include "vfio/watch.h"
 
 #define CONFIG_BYTES     4096u
 #define MSIX_MAX_VECTORS 2048u
@@ -31,20 +32,45 @@ struct pci_bar {
 	bool has_window;
 };
 
-/* The configuration space as the client sees it. */
+/*
+ * The configuration space, byte by byte. What a client reads is `hw`, the function's own,
+ * but for the bits that are virtual, which are in `virt`. Of what it writes the bits in
+ * `user` count; they go to `virt` or to `hw`, which takes those in hw_write, and clears
+ * those in hw_clear that are written as 1.
+ */
 struct pci_config {
-	uint8_t value[CONFIG_BYTES];
-	uint8_t initial[CONFIG_BYTES]; /* at power-on and at each bind; constant */
-	uint8_t write[CONFIG_BYTES];   /* the bits that a write changes; constant */
+	uint8_t hw[CONFIG_BYTES], virt[CONFIG_BYTES];
+	/* Constant. The initial ones: at power-on and at each bind. */
+	uint8_t hw_initial[CONFIG_BYTES], virt_initial[CONFIG_BYTES];
+	uint8_t is_virtual[CONFIG_BYTES], user[CONFIG_BYTES];
+	uint8_t hw_write[CONFIG_BYTES], hw_clear[CONFIG_BYTES];
 	/* Offsets of capabilities; 0: it has none. Constant. */
-	unsigned pm, exp, msix;
+	unsigned pm, msi, exp, msix, af;
+	unsigned last_ext, free_ext; /* while it is built: the chain's end, and of all */
 };
 
-/* Who is told of interrupts. All eventfds are duplicates of ours; -1: nobody. */
+#define IRQ_NONE VFIO_PCI_NUM_IRQS
+
+/* INTx: the line is level-triggered, and masked as soon as the client was told. */
+struct pci_intx {
+	bool asserted;
+	bool masked;   /* while it is the way that is enabled */
+	bool disabled; /* COMMAND.INTx_Disable, as the client sees it */
+	int trigger;
+	struct watch *unmask; /* an eventfd that unmasks; NULL: none */
+};
+
+/*
+ * Who is told of interrupts. All eventfds are duplicates of ours; -1: nobody. Of INTx,
+ * MSI and MSI-X at most one is enabled.
+ */
 struct pci_irqs {
 	struct port_mutex lock; /* a leaf */
-	bool msix_enabled;
-	int *msix; /* one for each vector */
+	unsigned type;          /* VFIO_PCI_*_IRQ_INDEX of what is enabled, or IRQ_NONE */
+	struct pci_intx intx;
+	int *vectors;     /* of MSI or MSI-X */
+	unsigned enabled; /* MSI: how many there are, from 0 on */
+	unsigned msi_log; /* the most that MSI's Multiple Message Enable may say */
 	int err, req;
 	struct signaller signaller;
 };
@@ -72,6 +98,7 @@ struct pci_device {
 
 	int storage_fd; /* the memory file of the BARs */
 	struct pci_bar bars[UIOMMUFD_BARS];
+	struct pci_bar rom; /* size 0: none */
 
 	struct dma_requester requester;
 	struct port_mutex channels_lock; /* a leaf */
@@ -99,6 +126,11 @@ struct pci_device {
 
 	struct gate gate;
 	struct pci_irqs irqs;
+	struct watcher watcher;
+
+	struct port_mutex ioeventfds_lock;
+	struct list ioeventfds;
+	unsigned nr_ioeventfds;
 };
 
 /* ---- bars.c: the BARs' memory, windows and registers ---------------------------- */
@@ -120,11 +152,13 @@ int bar_write_64(struct pci_bar *bar, uint64_t offset, const void *src, bool def
 /* The largest power of two, at most 8, that divides @offset and is not above @left. */
 size_t bar_unit(uint64_t offset, uint64_t left);
 
-/* ---- config.c, config_caps.c ---------------------------------------------------- */
+/* ---- rom.c: the expansion ROM ----------------------------------------------------- */
 
-/* Builds initial, write and the offsets; the value is the initial one. */
-void config_create(struct pci_device *dev);
-void config_add_caps(struct pci_device *dev);
+int rom_create(struct pci_device *dev);
+void rom_destroy(struct pci_device *dev);
+
+/* ---- config.c: accesses ----------------------------------------------------------- */
+
 ssize_t config_read(struct pci_device *dev, struct client *c, uint64_t va, size_t n,
 		    uint64_t offset);
 ssize_t config_write(struct pci_device *dev, struct client *c, uint64_t va, size_t n,
@@ -135,6 +169,19 @@ bool config_io_enabled(const struct pci_device *dev);
 bool config_master_enabled(const struct pci_device *dev);
 void config_set_power(struct pci_device *dev, unsigned state);
 void config_restart(struct pci_device *dev);
+
+/* ---- config_caps.c, config_ext.c: what is in it ----------------------------------- */
+
+/* -EINVAL with a message: the description cannot be met. */
+int config_create(struct pci_device *dev, char *error, size_t cap);
+int config_add_ext_caps(struct pci_device *dev, char *error, size_t cap);
+/*
+ * Append an extended capability whose registers take @size bytes, header included; the
+ * header is filled in, the registers are read-only zeroes. @offset: where, or 0. The
+ * offset, or 0: there is no room.
+ */
+unsigned config_ext_cap(struct pci_device *dev, unsigned id, unsigned version,
+			unsigned size, unsigned offset);
 
 static inline void config_put16(uint8_t *p, unsigned v)
 {
@@ -202,15 +249,45 @@ int region_mmap(struct pci_device *dev, uint64_t offset, uint64_t length, int fl
 /* Does a mapping of the BAR have no memory, and each access fault? */
 bool region_faults(const struct pci_bar *bar);
 
-/* ---- irq.c ---------------------------------------------------------------------- */
+/* ---- irq.c, irq_intx.c ------------------------------------------------------------ */
 
 int irq_create(struct pci_device *dev);
 void irq_destroy(struct pci_device *dev);
 long irq_info_ioctl(struct uapi_call *call);
 long irq_set_ioctl(struct uapi_call *call);
-bool irq_msix_enabled(struct pci_device *dev);
+/* What is enabled: the type, and the limit of MSI's Multiple Message Enable. */
+unsigned irq_type(struct pci_device *dev, unsigned *msi_log);
 /* Nobody is told any more. */
 void irq_disable(struct pci_device *dev);
+
+/* A request of VFIO_DEVICE_SET_IRQS, and a copy of its data (bools or fds, or NULL). */
+struct irq_request {
+	struct pci_device *dev;
+	struct client *client;
+	const void *data;
+	struct vfio_irq_set set;
+	/* What the caller removes when it has let go of the lock, if there is anything.
+	 */
+	struct watch **gone;
+};
+
+/* Does it ask for its number @i, by DATA_NONE or DATA_BOOL? */
+bool irq_fires(const struct irq_request *r, uint32_t i);
+/* Give a place to an eventfd of ours, or -1; the former one is closed. */
+void irq_replace(int *slot, int fd);
+/* All with the lock held. */
+int intx_trigger(const struct irq_request *r);
+int intx_mask(const struct irq_request *r);
+int intx_unmask(const struct irq_request *r);
+/* The watch that is left is the caller's to remove, without the lock. */
+struct watch *intx_disable(struct pci_device *dev);
+
+/* COMMAND.INTx_Disable as a client has written it. With config_lock held. */
+void intx_set_disabled(struct pci_device *dev, bool disabled);
+/* What STATUS and the function's own COMMAND say of it. */
+bool intx_asserted(struct pci_device *dev);
+bool intx_blocked(struct pci_device *dev);
+
 /*
  * The client's eventfd as one of ours that irq_signal() takes; the caller closes it.
  * -EBADF, -EINVAL; -ENOMEM, -EAGAIN, -ENOSYS: it could not be signalled safely.
@@ -218,6 +295,12 @@ void irq_disable(struct pci_device *dev);
 int irq_get_eventfd(struct pci_device *dev, struct client *c, int fd);
 /* Add 1 to it, unless it is -1; never blocks. */
 void irq_signal(struct pci_device *dev, int fd);
+
+/* ---- ioeventfd.c ------------------------------------------------------------------ */
+
+long ioeventfd_ioctl(struct uapi_call *call);
+/* The client is gone. Not with device.memory held. */
+void ioeventfd_disable(struct pci_device *dev);
 
 /* ---- device_api.c --------------------------------------------------------------- */
 

@@ -44,17 +44,24 @@ static int device_init(struct pci_device *dev)
 		dev->bars[i].dev = dev;
 		dev->bars[i].index = i;
 	}
+	dev->rom.dev = dev;
+	dev->rom.index = VFIO_PCI_ROM_REGION_INDEX;
 	list_init(&dev->channels);
 	port_mutex_init(&dev->channels_lock);
 	port_mutex_init(&dev->bind);
 	port_mutex_init(&dev->config_lock);
 	port_rwlock_init(&dev->memory);
 	dma_requester_init(&dev->requester);
+	watcher_init(&dev->watcher);
+	list_init(&dev->ioeventfds);
+	port_mutex_init(&dev->ioeventfds_lock);
 	return 0;
 }
 
 static void device_finish(struct pci_device *dev)
 {
+	port_mutex_finish(&dev->ioeventfds_lock);
+	watcher_finish(&dev->watcher);
 	dma_requester_finish(&dev->requester);
 	port_rwlock_finish(&dev->memory);
 	port_mutex_finish(&dev->config_lock);
@@ -90,9 +97,12 @@ static int create_parts(struct pci_device *dev, char *error, size_t cap)
 		err = exports_create(&dev->exports);
 	if (!err)
 		err = bars_create(dev, error, cap);
+	if (!err)
+		err = rom_create(dev);
+	if (!err)
+		err = config_create(dev, error, cap);
 	if (err)
 		return err;
-	config_create(dev);
 	dev->info = (struct iommufd_device_info){
 		.requester = &dev->requester,
 		.group = dev->place.group_key,
@@ -152,6 +162,7 @@ void pci_device_destroy(struct pci_device *dev)
 	if (dev->exports)
 		exports_orphan(dev->exports);
 	exports_put(dev->exports);
+	rom_destroy(dev);
 	bars_destroy(dev);
 	irq_destroy(dev);
 	vfio_group_leave(dev);
@@ -176,5 +187,7 @@ const struct uiommufd_device_desc *pci_device_desc(const struct pci_device *dev)
 
 uint64_t pci_device_bar_address(const struct pci_device *dev, unsigned bar)
 {
+	if (bar == VFIO_PCI_ROM_REGION_INDEX)
+		return dev->rom.address;
 	return bar < UIOMMUFD_BARS ? dev->bars[bar].address : 0;
 }

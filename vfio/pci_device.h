@@ -10,6 +10,7 @@
  * through them in the order of their index:
  *   group, container, type1 (vfio/group.h): of the legacy path;
  *   device.bind    who has it open and bound; held over bind, attach, detach, close;
+ *   device.ioeventfds  (ioeventfd.c)
  *   device.config  the configuration space; held over all that a write to it starts;
  *   device.memory  (rw) is memory decoding on? Write: every change of that, and with it
  *                  every revoke and restore of the device's dma-bufs. Read: MMIO of
@@ -18,8 +19,8 @@
  *                  DMA can be made to wait for without end: a device's access to the
  *                  registers of a peer gives up instead, see there;
  *   then the set of exported dma-bufs -> dmabuf reservation -> pages -> domset -> domain.
- * Interrupt state has a leaf lock of its own (device.irq), and so has the list of DMA
- * channels.
+ * Interrupt state has a lock of its own (device.irq) that only the watcher's (watch.h) is
+ * taken under; the list of DMA channels has a leaf lock.
  */
 #ifndef VFIO_PCI_DEVICE_H
 #define VFIO_PCI_DEVICE_H
@@ -63,12 +64,13 @@ void pci_device_destroy(struct pci_device *dev);
 const struct pci_placement *pci_device_placement(const struct pci_device *dev);
 const struct uiommufd_device_desc *pci_device_desc(const struct pci_device *dev);
 /*
- * Where BAR @bar lies: the SPA of its window, or the number of its first I/O port. 0: it
- * is absent, or the upper half of a 64-bit one. What sysfs calls `resource`.
+ * Where BAR @bar lies, or the expansion ROM (6): the SPA of its window, or the number of
+ * its first I/O port. 0: it is absent, or the upper half of a 64-bit one. What sysfs
+ * calls `resource`.
  */
 uint64_t pci_device_bar_address(const struct pci_device *dev, unsigned bar);
-/* A copy of bytes of the configuration space as a client would read it (for sysfs);
- * what lies beyond its end reads as zero. */
+/* A copy of bytes of the function's own configuration space, which shows what vfio-pci
+ * hides (for sysfs); what lies beyond its end reads as zero. */
 void pci_device_config(struct pci_device *dev, unsigned offset, void *dst, size_t n);
 
 /* How clients reach its registers. */

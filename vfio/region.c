@@ -101,8 +101,8 @@ long region_info_ioctl(struct uapi_call *call)
 	if (info.index <= VFIO_PCI_BAR5_REGION_INDEX) {
 		bar_info(&dev->bars[info.index], &info, &caps);
 	} else if (info.index == VFIO_PCI_ROM_REGION_INDEX) {
-		info.size = 0;
-		info.flags = 0;
+		info.size = dev->rom.size;
+		info.flags = dev->rom.size ? VFIO_REGION_INFO_FLAG_READ : 0;
 	} else if (info.index == VFIO_PCI_CONFIG_REGION_INDEX) {
 		info.size = CONFIG_BYTES;
 		info.flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
@@ -208,6 +208,8 @@ ssize_t region_pread(struct pci_device *dev, struct client *c, uint64_t va, size
 		return 0;
 	if (index < UIOMMUFD_BARS)
 		return bar_rw(&dev->bars[index], c, va, n, pos, false);
+	if (index == VFIO_PCI_ROM_REGION_INDEX)
+		return bar_rw(&dev->rom, c, va, n, pos, false);
 	if (index == VFIO_PCI_CONFIG_REGION_INDEX)
 		return config_read(dev, c, va, n, pos);
 	return -EINVAL;

@@ -46,11 +46,13 @@ void reset_update_master(struct pci_device *dev)
 
 bool reset_possible(const struct pci_device *dev)
 {
-	return dev->desc.flr || (hot_reset_has_bus(dev) && hot_reset_alone(dev));
+	return dev->desc.flr || dev->desc.af ||
+	       (hot_reset_has_bus(dev) && hot_reset_alone(dev));
 }
 
 void reset_model(struct pci_device *dev, enum uiommufd_reset kind)
 {
+	uiommufd_intx(&dev->api, false);
 	if (!dev->ops.reset)
 		return;
 	gate_enter(&dev->gate);
@@ -116,6 +118,7 @@ static void forget_low_power(struct pci_device *dev)
 
 void reset_disable(struct pci_device *dev)
 {
+	ioeventfd_disable(dev);
 	port_mutex_lock(&dev->config_lock);
 	port_rwlock_write_lock(&dev->memory);
 	forget_low_power(dev);

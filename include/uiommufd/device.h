@@ -6,7 +6,7 @@
  * machine gives it a PCI function: configuration space, BARs, MSI-X, reset, and DMA
  * through the IOMMU exactly as the client has set it up.
  *
- * Threads. mmio_read, mmio_write and reset are called by the threads that serve
+ * Threads. The callbacks for registers and reset are called by the threads that serve
  * clients, one at a time for a device (the device's register lock is held). A model
  * that works on its own time starts a worker. DMA functions may be called from the
  * worker and from the callbacks; they never take the register lock.
@@ -77,7 +77,23 @@ enum uiommufd_mmio {
 struct uiommufd_device;
 struct uiommufd_worker;
 
-/* What the model tells of itself; copied. */
+/*
+ * A PCI Express extended capability. Its registers are read-only, but for the error
+ * registers of AER, which the machine serves as hardware does. (vfio-pci does not show
+ * its clients every capability: PASID is one that it hides.)
+ */
+struct uiommufd_ext_cap {
+	uint16_t id;
+	uint8_t version;
+	uint16_t offset;   /* 4-aligned, above the one before; 0: where there is room */
+	uint16_t size;     /* of what follows the header of 4 bytes; a multiple of 4 */
+	const void *bytes; /* `size` of them; NULL: zeroes */
+};
+
+/*
+ * What the model tells of itself; copied. What pointers point to (rom, ext_caps and their
+ * bytes) stays the model's and unchanged for the device's whole life.
+ */
 struct uiommufd_device_desc {
 	uint16_t vendor_id, device_id;
 	uint16_t subsystem_vendor_id, subsystem_id;
@@ -89,8 +105,24 @@ struct uiommufd_device_desc {
 	unsigned msix_vectors; /* <= 2048 */
 	unsigned msix_bar;
 	uint32_t msix_table_offset, msix_pba_offset; /* 8-aligned */
-	bool flr;                                    /* has Function Level Reset */
-	bool pm;                 /* has a power-management capability (D0, D3hot) */
+	unsigned msi_vectors;  /* 0: no MSI capability; else a power of two <= 32 */
+	uint8_t interrupt_pin; /* 0: no INTx; 1 to 4: INTA# to INTD# */
+	bool flr;           /* has Function Level Reset, by its PCI Express capability */
+	bool af;            /* the same by an Advanced Features capability */
+	bool pm;            /* has a power-management capability (D0, D3hot) */
+	bool no_soft_reset; /* ... and is not reset on its way back from D3hot */
+	const void *rom;    /* the image of an expansion ROM; NULL: none */
+	size_t rom_size;
+	const struct uiommufd_ext_cap *ext_caps; /* in the order of the chain */
+	unsigned nr_ext_caps;
+	/* VFIO_DEVICE_FEATURE_DMA_LOGGING: clients are told which pages its DMA wrote. */
+	bool dma_logging;
+	/*
+	 * Registers of the model in configuration space that belong to no capability, at
+	 * [config_offset, config_offset + config_size), both 4-aligned: the callbacks
+	 * config_read and config_write serve them. 0 bytes: none.
+	 */
+	uint16_t config_offset, config_size;
 	enum uiommufd_mmio mmio; /* unless the user says otherwise */
 };
 
@@ -110,6 +142,13 @@ struct uiommufd_device_ops {
 	 */
 	bool (*mmio_write_64)(void *model, unsigned bar, uint64_t offset,
 			      const void *bytes, bool deferrable);
+	/*
+	 * The model's registers in configuration space (desc.config_offset); 1, 2 or 4
+	 * bytes, naturally aligned; @offset counts from the start of configuration space.
+	 * Without them the registers read as zero.
+	 */
+	uint32_t (*config_read)(void *model, unsigned offset, unsigned size);
+	void (*config_write)(void *model, unsigned offset, unsigned size, uint32_t value);
 };
 
 /* A name=value option given by the user ("vram=1G"). */
@@ -182,8 +221,17 @@ int uiommufd_dma_fill(struct uiommufd_channel *ch, uint64_t dst, uint8_t byte, u
 
 /* ---- interrupts --------------------------------------------------------------- */
 
-/* Signal an MSI-X vector. Nothing happens when the client has not enabled it. */
+/*
+ * Signal a vector of MSI-X or MSI, whichever the client has enabled. Nothing happens when
+ * it has enabled neither, or not this vector. From any thread.
+ */
 void uiommufd_irq(struct uiommufd_device *dev, unsigned vector);
+/*
+ * The level of the device's INTx: true from the moment that it wants attention until its
+ * driver has given it. The client is told once, and again when it unmasks while the level
+ * is still there. A reset lowers it. From any thread.
+ */
+void uiommufd_intx(struct uiommufd_device *dev, bool asserted);
 
 /* ---- a thread of the device's own ------------------------------------------- */
 

@@ -238,6 +238,19 @@ int port_fill_guarded(void *dst, int byte, size_t n)
 	return 0;
 }
 
+int port_load64_guarded(const void *src, uint64_t *value)
+{
+	*value = __atomic_load_n((const uint64_t *)src, __ATOMIC_ACQUIRE);
+	return 0;
+}
+
+int port_swap64_guarded(void *dst, uint64_t *expected, uint64_t desired)
+{
+	__atomic_compare_exchange_n((uint64_t *)dst, expected, desired, false,
+				    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+	return 0;
+}
+
 void port_yield(void)
 {
 	sched_yield();
