@@ -65,6 +65,25 @@ static int parse_group(const char *text, unsigned *out)
 	return 0;
 }
 
+static int parse_mmio(const char *text, enum uiommufd_mmio *out)
+{
+	static const struct {
+		const char *name;
+		enum uiommufd_mmio mmio;
+	} modes[] = {
+		{"trap", UIOMMUFD_MMIO_TRAP},
+		{"fault", UIOMMUFD_MMIO_FAULT},
+	};
+
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (!strcmp(text, modes[i].name)) {
+			*out = modes[i].mmio;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
 static int set_option(struct device_description *dev, const char *name, const char *value,
 		      char *error, size_t cap)
 {
@@ -92,6 +111,13 @@ static int set_option(struct device_description *dev, const char *name, const ch
 			return bad(error, cap, "%s: group=%s: not a number up to 65535",
 				   dev->model, value);
 		dev->has_group = true;
+		return 0;
+	}
+	if (!strcmp(name, "mmio")) {
+		if (parse_mmio(value, &dev->mmio))
+			return bad(error, cap, "%s: mmio=%s: not one of trap, fault",
+				   dev->model, value);
+		dev->has_mmio = true;
 		return 0;
 	}
 	if (dev->nr_options == DESCRIBE_MAX_OPTIONS)

@@ -33,6 +33,8 @@ struct device_description {
 	bool has_group;
 	char *iommu;     /* the name of the unit it is behind; NULL: of the first */
 	int iommu_index; /* by describe_complete(), if there are any */
+	enum uiommufd_mmio mmio;
+	bool has_mmio;
 	/* What is left for the model. */
 	struct uiommufd_option options[DESCRIBE_MAX_OPTIONS];
 	size_t nr_options;

@@ -85,6 +85,8 @@ static int create_device(struct machine *m, const struct uiommufd_config *config
 		.group_key = group,
 		.group_owner = &group->owner,
 		.unit = m->units ? &m->units[desc->iommu_index] : NULL,
+		.has_mmio = desc->has_mmio,
+		.mmio = desc->mmio,
 	};
 	int err;
 

@@ -79,6 +79,8 @@ static int create_model(struct pci_device *dev, const struct uiommufd_model *mod
 	dev->api.error_cap = 0;
 	if (err)
 		memset(&dev->ops, 0, sizeof(dev->ops));
+	else if (dev->place.has_mmio)
+		dev->desc.mmio = dev->place.mmio;
 	return err;
 }
 
@@ -128,6 +130,12 @@ int pci_device_create(struct machine *m, const struct uiommufd_model *model,
 	snprintf(dev->label, sizeof(dev->label), "/dev/vfio/devices/vfio%u",
 		 placement->index);
 	err = create_model(dev, model, options, nr_options, error, error_cap);
+#ifndef __x86_64__
+	if (!err && dev->desc.mmio == UIOMMUFD_MMIO_FAULT) {
+		snprintf(error, error_cap, "mmio=fault: only on x86-64");
+		err = -EINVAL;
+	}
+#endif
 	if (!err)
 		err = create_parts(dev, error, error_cap);
 	if (err) {
@@ -160,6 +168,11 @@ void pci_device_destroy(struct pci_device *dev)
 const struct pci_placement *pci_device_placement(const struct pci_device *dev)
 {
 	return &dev->place;
+}
+
+enum uiommufd_mmio pci_device_mmio(const struct pci_device *dev)
+{
+	return dev->desc.mmio;
 }
 
 const struct uiommufd_device_desc *pci_device_desc(const struct pci_device *dev)
