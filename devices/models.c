@@ -4,5 +4,6 @@
 
 const struct uiommufd_model *const device_models[] = {
 	&copy_engine_model,
+	&igb_model,
 	NULL,
 };

@@ -6,6 +6,7 @@
 #include "uiommufd/device.h"
 
 extern const struct uiommufd_model copy_engine_model;
+extern const struct uiommufd_model igb_model;
 
 /* All of them; ends with NULL. */
 extern const struct uiommufd_model *const device_models[];
