@@ -359,8 +359,10 @@ static void *load_thread(void *arg)
 	struct dma_channel *ch = calloc(1, sizeof(*ch));
 
 	dma_channel_init(ch, l->requester);
+	port_dma_burst_begin();
 	while (!atomic_load_explicit(&l->stop, memory_order_relaxed))
 		dma_copy(ch, LOAD_AT, LOAD_AT + (1 << 20), 1 << 16, NULL);
+	port_dma_burst_end();
 	free(ch);
 	return NULL;
 }

@@ -59,6 +59,7 @@ int domain_create(struct phys *phys, const struct pt_format *format, uint64_t pa
 		port_free(d);
 		return -ENOMEM;
 	}
+	d->path.domain = d;
 	d->phys = phys;
 	d->page_sizes = page_sizes;
 	d->aperture_last = ~(uint64_t)0 >> (64 - format->iova_bits);

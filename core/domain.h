@@ -19,8 +19,22 @@
 #include "core/phys.h"
 #include "core/pt.h"
 
+struct domain;
+struct first_stage;
+
+/*
+ * What a requester translates through: a domain, or a guest's own page table before it
+ * (first_stage.h). Constant, and one pointer to whoever attaches it, so that a change of
+ * both is one step.
+ */
+struct dma_path {
+	struct domain *domain;
+	const struct first_stage *first; /* NULL: the domain alone */
+};
+
 struct domain {
-	struct phys *phys; /* outlives the domain */
+	struct dma_path path; /* to the domain itself */
+	struct phys *phys;    /* outlives the domain */
 	struct port_mutex lock;
 	struct pt pt;        /* written under lock, walked without */
 	uint64_t page_sizes; /* in use: the format's, or fewer. Constant. */
@@ -29,6 +43,9 @@ struct domain {
 	/* Does the hardware record writes for this domain? Constant, like the aperture.
 	 */
 	bool tracks_dirty;
+	/* Of the IOMMU that made it (iommufd/driver.h): what it has to remember.
+	 * Constant. */
+	uint32_t traits;
 	_Atomic bool dirty_on;  /* and is anybody interested just now? */
 	struct list requesters; /* dma_requester.on_domain, under lock */
 	/* Has a remote copy ever been started? Set under lock, never cleared. */

@@ -85,6 +85,8 @@ struct pt_format {
 
 /* Intel VT-d second stage, 4 levels, 48 bits; 4 KiB, 2 MiB, 1 GiB. VT-d spec 9.8. */
 extern const struct pt_format pt_vtd_s2;
+/* Intel VT-d first stage, the same shape; VT-d spec 9.7. */
+extern const struct pt_format pt_vtd_s1;
 
 /*
  * Table pages live in our own process; what the format stores as a table's "SPA" is

@@ -8,6 +8,9 @@
  * that was the last one completes it. Between steps the engine can be stopped, between
  * runs also paused, so neither waits for more than a piece.
  *
+ * All of a run is one burst, but for bytes that stay inside the VRAM. The lock is held
+ * for a few instructions by anybody, so it may be waited for in a burst.
+ *
  * CONSUMER advances only in retire(). A job that fails or is stopped is dropped; a
  * retry fetches it again.
  */
@@ -153,6 +156,14 @@ static struct failure move_done(int err, const struct uiommufd_fault *fault, uin
 	return dma_failure(fault->write ? CE_STAGE_DESTINATION : CE_STAGE_SOURCE, fault);
 }
 
+/* Inside the device: nobody who takes other memory away has to wait for it. */
+static void copy_vram(struct copy_engine *ce, uint64_t dst, uint64_t src, uint64_t n)
+{
+	uiommufd_burst_end();
+	memmove(ce->vram + dst, ce->vram + src, n);
+	uiommufd_burst_begin();
+}
+
 static struct failure copy_piece(struct copy_engine *ce, const struct copy_engine_desc *d,
 				 uint64_t at, uint64_t n, uint64_t *moved)
 {
@@ -162,7 +173,7 @@ static struct failure copy_piece(struct copy_engine *ce, const struct copy_engin
 	int err = 0;
 
 	if (src_vram && dst_vram)
-		memmove(ce->vram + dst, ce->vram + src, n);
+		copy_vram(ce, dst, src, n);
 	else if (dst_vram)
 		err = uiommufd_dma_read(ce->channel, src, ce->vram + dst, n, &fault);
 	else if (src_vram)
@@ -371,6 +382,7 @@ bool copy_engine_run(void *arg)
 	struct copy_engine *ce = arg;
 	uint64_t bytes = 0;
 
+	uiommufd_burst_begin();
 	for (unsigned i = 0; i < RUN_STEPS && bytes < PIECE_BYTES; i++) {
 		uint64_t moved = 0;
 

@@ -14,6 +14,7 @@
 #include "vfio/gate.h"
 #include "vfio/pci_device.h"
 #include "vfio/signal.h"
+#include "vfio/watch.h"
 
 #define CONFIG_BYTES     4096u
 #define MSIX_MAX_VECTORS 2048u
@@ -56,6 +57,7 @@ struct pci_intx {
 	bool masked;   /* while it is the way that is enabled */
 	bool disabled; /* COMMAND.INTx_Disable, as the client sees it */
 	int trigger;
+	struct watch *unmask; /* an eventfd that unmasks; NULL: none */
 };
 
 /*
@@ -124,6 +126,11 @@ struct pci_device {
 
 	struct gate gate;
 	struct pci_irqs irqs;
+	struct watcher watcher;
+
+	struct port_mutex ioeventfds_lock;
+	struct list ioeventfds;
+	unsigned nr_ioeventfds;
 };
 
 /* ---- bars.c: the BARs' memory, windows and registers ---------------------------- */
@@ -250,6 +257,9 @@ struct irq_request {
 	struct client *client;
 	const void *data;
 	struct vfio_irq_set set;
+	/* What the caller removes when it has let go of the lock, if there is anything.
+	 */
+	struct watch **gone;
 };
 
 /* Does it ask for its number @i, by DATA_NONE or DATA_BOOL? */
@@ -260,7 +270,8 @@ void irq_replace(int *slot, int fd);
 int intx_trigger(const struct irq_request *r);
 int intx_mask(const struct irq_request *r);
 int intx_unmask(const struct irq_request *r);
-void intx_disable(struct pci_device *dev);
+/* The watch that is left is the caller's to remove, without the lock. */
+struct watch *intx_disable(struct pci_device *dev);
 
 /* COMMAND.INTx_Disable as a client has written it. With config_lock held. */
 void intx_set_disabled(struct pci_device *dev, bool disabled);
@@ -275,6 +286,12 @@ bool intx_blocked(struct pci_device *dev);
 int irq_get_eventfd(struct pci_device *dev, struct client *c, int fd);
 /* Add 1 to it, unless it is -1; never blocks. */
 void irq_signal(struct pci_device *dev, int fd);
+
+/* ---- ioeventfd.c ------------------------------------------------------------------ */
+
+long ioeventfd_ioctl(struct uapi_call *call);
+/* The client is gone. Not with device.memory held. */
+void ioeventfd_disable(struct pci_device *dev);
 
 /* ---- device_api.c --------------------------------------------------------------- */
 

@@ -120,6 +120,7 @@ void uiommufd_irq(struct uiommufd_device *api, unsigned vector)
 	struct pci_device *dev = api->pci;
 	struct pci_irqs *irqs = &dev->irqs;
 
+	port_dma_rest();
 	port_mutex_lock(&irqs->lock);
 	if (has_vectors(irqs) && vector < irq_count(dev, irqs->type))
 		irq_signal(dev, irqs->vectors[vector]);
@@ -136,15 +137,18 @@ static void disable_vectors(struct pci_device *dev)
 
 void irq_disable(struct pci_device *dev)
 {
+	struct watch *gone = NULL;
+
 	port_mutex_lock(&dev->irqs.lock);
 	if (has_vectors(&dev->irqs))
 		disable_vectors(dev);
 	else
-		intx_disable(dev);
+		gone = intx_disable(dev);
 	dev->irqs.intx.disabled = false;
 	irq_replace(&dev->irqs.err, -1);
 	irq_replace(&dev->irqs.req, -1);
 	port_mutex_unlock(&dev->irqs.lock);
+	watch_remove(gone);
 }
 
 /* ---- info ------------------------------------------------------------------------- */
@@ -364,7 +368,12 @@ static int validate(const struct vfio_irq_set *set, uint32_t nr_irqs, size_t *by
 
 long irq_set_ioctl(struct uapi_call *call)
 {
-	struct irq_request r = {.dev = vfio_device_of(call), .client = call->client};
+	struct watch *gone = NULL;
+	struct irq_request r = {
+		.dev = vfio_device_of(call),
+		.client = call->client,
+		.gone = &gone,
+	};
 	void *data = NULL;
 	size_t bytes;
 	int err;
@@ -384,6 +393,7 @@ long irq_set_ioctl(struct uapi_call *call)
 		port_mutex_lock(&r.dev->irqs.lock);
 		err = act(&r);
 		port_mutex_unlock(&r.dev->irqs.lock);
+		watch_remove(gone);
 	}
 	port_free(data);
 	return err;

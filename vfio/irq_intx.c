@@ -42,6 +42,7 @@ void uiommufd_intx(struct uiommufd_device *api, bool asserted)
 
 	if (!dev->desc.interrupt_pin)
 		return;
+	port_dma_rest();
 	port_mutex_lock(&dev->irqs.lock);
 	dev->irqs.intx.asserted = asserted;
 	look(dev);
@@ -101,10 +102,15 @@ bool intx_blocked(struct pci_device *dev)
 
 /* ---- SET_IRQS --------------------------------------------------------------------- */
 
-void intx_disable(struct pci_device *dev)
+struct watch *intx_disable(struct pci_device *dev)
 {
-	irq_replace(&dev->irqs.intx.trigger, -1);
+	struct pci_intx *x = &dev->irqs.intx;
+	struct watch *left = x->unmask;
+
+	irq_replace(&x->trigger, -1);
+	x->unmask = NULL;
 	dev->irqs.type = IRQ_NONE;
+	return left;
 }
 
 static int set_trigger(const struct irq_request *r, int32_t fd)
@@ -131,7 +137,7 @@ int intx_trigger(const struct irq_request *r)
 	struct pci_irqs *irqs = &r->dev->irqs;
 
 	if (in_use(irqs) && !r->set.count && r->set.flags & VFIO_IRQ_SET_DATA_NONE) {
-		intx_disable(r->dev);
+		*r->gone = intx_disable(r->dev);
 		return 0;
 	}
 	if ((!in_use(irqs) && irqs->type != IRQ_NONE) || r->set.start ||
@@ -162,12 +168,42 @@ int intx_mask(const struct irq_request *r)
 	return 0;
 }
 
+static void unmask_signalled(void *arg)
+{
+	struct pci_device *dev = arg;
+
+	port_mutex_lock(&dev->irqs.lock);
+	unmask(dev);
+	port_mutex_unlock(&dev->irqs.lock);
+}
+
+static int set_unmask(const struct irq_request *r, int32_t fd)
+{
+	struct pci_intx *x = &r->dev->irqs.intx;
+	int own, err;
+
+	if (fd < 0) {
+		*r->gone = x->unmask;
+		x->unmask = NULL;
+		return 0;
+	}
+	own = client_get_eventfd(r->client, fd);
+	if (own < 0)
+		return own;
+	err = x->unmask ? -EBUSY
+			: watch_add(&r->dev->watcher, own, unmask_signalled, r->dev,
+				    &x->unmask);
+	if (err)
+		close(own);
+	return err;
+}
+
 int intx_unmask(const struct irq_request *r)
 {
 	if (!fits(r))
 		return -EINVAL;
 	if (r->set.flags & VFIO_IRQ_SET_DATA_EVENTFD)
-		return -ENOTTY;
+		return set_unmask(r, *(const int32_t *)r->data);
 	if (irq_fires(r, 0))
 		unmask(r->dev);
 	return 0;

@@ -52,11 +52,16 @@ static int device_init(struct pci_device *dev)
 	port_mutex_init(&dev->config_lock);
 	port_rwlock_init(&dev->memory);
 	dma_requester_init(&dev->requester);
+	watcher_init(&dev->watcher);
+	list_init(&dev->ioeventfds);
+	port_mutex_init(&dev->ioeventfds_lock);
 	return 0;
 }
 
 static void device_finish(struct pci_device *dev)
 {
+	port_mutex_finish(&dev->ioeventfds_lock);
+	watcher_finish(&dev->watcher);
 	dma_requester_finish(&dev->requester);
 	port_rwlock_finish(&dev->memory);
 	port_mutex_finish(&dev->config_lock);

@@ -10,6 +10,7 @@
  * through them in the order of their index:
  *   group, container, type1 (vfio/group.h): of the legacy path;
  *   device.bind    who has it open and bound; held over bind, attach, detach, close;
+ *   device.ioeventfds  (ioeventfd.c)
  *   device.config  the configuration space; held over all that a write to it starts;
  *   device.memory  (rw) is memory decoding on? Write: every change of that, and with it
  *                  every revoke and restore of the device's dma-bufs. Read: MMIO of
@@ -18,8 +19,8 @@
  *                  DMA can be made to wait for without end: a device's access to the
  *                  registers of a peer gives up instead, see there;
  *   then the set of exported dma-bufs -> dmabuf reservation -> pages -> domset -> domain.
- * Interrupt state has a leaf lock of its own (device.irq), and so has the list of DMA
- * channels.
+ * Interrupt state has a lock of its own (device.irq) that only the watcher's (watch.h) is
+ * taken under; the list of DMA channels has a leaf lock.
  */
 #ifndef VFIO_PCI_DEVICE_H
 #define VFIO_PCI_DEVICE_H

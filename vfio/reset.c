@@ -118,6 +118,7 @@ static void forget_low_power(struct pci_device *dev)
 
 void reset_disable(struct pci_device *dev)
 {
+	ioeventfd_disable(dev);
 	port_mutex_lock(&dev->config_lock);
 	port_rwlock_write_lock(&dev->memory);
 	forget_low_power(dev);

@@ -227,6 +227,19 @@ void uiommufd_worker_resume(struct uiommufd_worker *w);
 /* Joins the thread. Takes NULL. */
 void uiommufd_worker_destroy(struct uiommufd_worker *w);
 
+/*
+ * A burst: @run is about to call DMA functions again and again, and each of them is to
+ * cost less. It ends when @run returns, if not before.
+ *
+ * In a burst whoever takes memory away from the device may have to wait not only for a
+ * DMA call to end, but also between two of them, for the next one. So what may block
+ * there, or takes longer than to copy 256 KiB, belongs outside: files, sleep, locks that
+ * others hold for long. End the burst before and begin it again after; both are cheap.
+ * Calls of this API see to it themselves. Outside of @run these two do nothing.
+ */
+void uiommufd_burst_begin(void);
+void uiommufd_burst_end(void);
+
 #ifdef __GNUC__
 #pragma GCC visibility pop
 #endif

@@ -197,6 +197,19 @@ void port_dma_quiesce(void)
 	atomic_fetch_add(my_section(), 2);
 }
 
+/* Sections cost little enough here. */
+void port_dma_burst_begin(void)
+{
+}
+
+void port_dma_burst_end(void)
+{
+}
+
+void port_dma_rest(void)
+{
+}
+
 void port_rcu_synchronize(void)
 {
 	unsigned n = atomic_load(&slots_used);
@@ -222,6 +235,19 @@ int port_copy_guarded(void *dst, const void *src, size_t n)
 int port_fill_guarded(void *dst, int byte, size_t n)
 {
 	memset(dst, byte, n);
+	return 0;
+}
+
+int port_load64_guarded(const void *src, uint64_t *value)
+{
+	*value = __atomic_load_n((const uint64_t *)src, __ATOMIC_ACQUIRE);
+	return 0;
+}
+
+int port_swap64_guarded(void *dst, uint64_t *expected, uint64_t desired)
+{
+	__atomic_compare_exchange_n((uint64_t *)dst, expected, desired, false,
+				    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 	return 0;
 }
 

@@ -142,6 +142,22 @@ void fake_reset(struct uiommufd_device *dev, enum uiommufd_reset kind)
 	pthread_mutex_unlock(&dev->regs);
 }
 
+/* ---- data ------------------------------------------------------------------------ */
+
+uint32_t xorshift(uint32_t *seed)
+{
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 17;
+	*seed ^= *seed << 5;
+	return *seed;
+}
+
+void randomize(uint8_t *p, size_t n, uint32_t seed)
+{
+	for (size_t i = 0; i < n; i++)
+		p[i] = (uint8_t)xorshift(&seed);
+}
+
 /* ---- the device API -------------------------------------------------------------- */
 
 void uiommufd_device_error(struct uiommufd_device *dev, const char *format, ...)

@@ -67,4 +67,8 @@ void fake_write(struct uiommufd_device *dev, unsigned bar, uint64_t offset, unsi
 		uint64_t value);
 void fake_reset(struct uiommufd_device *dev, enum uiommufd_reset kind);
 
+/* Data that look random; the same @seed (not 0) gives the same. */
+uint32_t xorshift(uint32_t *seed);
+void randomize(uint8_t *p, size_t n, uint32_t seed);
+
 #endif

@@ -204,8 +204,6 @@ static void test_info(void **state)
 	assert_int_equal(rig_ioctl(&f->rig, f->fd, VFIO_DEVICE_GET_INFO, RIG_BAD_VA),
 			 -EFAULT);
 	assert_int_equal(rig_ioctl(&f->rig, f->fd, 0x3bff, &info), -ENOTTY);
-	assert_int_equal(rig_ioctl(&f->rig, f->fd, VFIO_DEVICE_IOEVENTFD, &info),
-			 -ENOTTY);
 
 	/* No way to reset it: no FLR, and not alone on its bus. */
 	fd = rig_open(&f->rig, 1);

@@ -490,6 +490,45 @@ static void test_none_lost(void **state)
 	assert_int_equal(take(f->ev[1]), 30000);
 }
 
+/* A device that signals from the middle of a burst, and has to wait for the lock. */
+struct burster {
+	struct uiommufd_device *dev;
+	atomic_int in, out;
+};
+
+static bool signal_in_burst(void *arg)
+{
+	struct burster *b = arg;
+
+	uiommufd_burst_begin();
+	port_dma_enter();
+	port_dma_leave();
+	atomic_store(&b->in, 1);
+	uiommufd_irq(b->dev, 0);
+	atomic_store(&b->out, 1);
+	return false;
+}
+
+/* Who takes memory away does not wait for it. */
+static void test_signal_in_burst(void **state)
+{
+	struct fixture *f = *state;
+	struct burster b = {.dev = f->model.dev};
+	struct pci_irqs *irqs = &f->model.dev->pci->irqs;
+	struct uiommufd_worker *w;
+
+	assert_int_equal(uiommufd_worker_create(b.dev, signal_in_burst, &b, &w), 0);
+	port_mutex_lock(&irqs->lock);
+	uiommufd_worker_kick(w);
+	while (!atomic_load(&b.in))
+		port_yield();
+	port_rcu_synchronize();
+	assert_int_equal(atomic_load(&b.out), 0);
+	port_mutex_unlock(&irqs->lock);
+	uiommufd_worker_destroy(w);
+	assert_int_equal(atomic_load(&b.out), 1);
+}
+
 static void test_close(void **state)
 {
 	struct fixture *f = *state;
@@ -610,6 +649,41 @@ static void test_intx(void **state)
 	assert_int_equal(set(f, MSI, EVENTFD | TRIGGER, 0, 1, f->ev, 4), 0);
 }
 
+/* As KVM resamples: its eventfd unmasks, and is answered while the level is there. */
+static void test_intx_unmask_fd(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t n;
+	int32_t none = -1;
+
+	fcntl(f->ev[0], F_SETFL, O_RDWR); /* blocking: to wait with */
+	alarm(60);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, f->ev + 1, 4), -EINVAL);
+	assert_int_equal(set(f, INTX, EVENTFD | TRIGGER, 0, 1, f->ev, 4), 0);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, (int32_t[]){999}, 4),
+			 -EBADF);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, f->ev + 1, 4), 0);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, f->ev + 1, 4), -EBUSY);
+	uiommufd_intx(f->model.dev, true);
+	assert_int_equal(read(f->ev[0], &n, 8), 8);
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(eventfd_write(f->ev[1], 1), 0);
+		assert_int_equal(read(f->ev[0], &n, 8), 8);
+		assert_int_equal(n, 1);
+	}
+	assert_int_equal(take(f->ev[1]), 0);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, &none, 4), 0);
+	assert_int_equal(eventfd_write(f->ev[1], 1), 0);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, f->ev + 1, 4), 0);
+	assert_int_equal(read(f->ev[0], &n, 8), 8);
+	/* It goes with the trigger. */
+	assert_int_equal(set(f, INTX, NONE | TRIGGER, 0, 0, NULL, 0), 0);
+	assert_int_equal(set(f, INTX, EVENTFD | TRIGGER, 0, 1, f->ev, 4), 0);
+	assert_int_equal(read(f->ev[0], &n, 8), 8);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, f->ev + 1, 4), 0);
+	alarm(0);
+}
+
 static void test_intx_command(void **state)
 {
 	struct fixture *f = *state;
@@ -645,9 +719,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_full_counter, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hammered_counter, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_none_lost, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_signal_in_burst, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_close, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_msi, setup_all, teardown),
 		cmocka_unit_test_setup_teardown(test_intx, setup_all, teardown),
+		cmocka_unit_test_setup_teardown(test_intx_unmask_fd, setup_all, teardown),
 		cmocka_unit_test_setup_teardown(test_intx_command, setup_all, teardown),
 	};
 
