@@ -195,6 +195,11 @@ void uiommufd_irq(struct uiommufd_device *dev, unsigned vector)
 	atomic_fetch_add(&dev->irqs[vector], 1);
 }
 
+void uiommufd_intx(struct uiommufd_device *dev, bool asserted)
+{
+	atomic_store(&dev->intx, asserted);
+}
+
 /* Space held. Where @iova is and how many bytes follow, or why it is nowhere. */
 static uint8_t *translate(struct uiommufd_device *dev, uint64_t iova, bool write,
 			  uint64_t *bytes, enum uiommufd_fault_reason *reason)
