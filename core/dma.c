@@ -228,8 +228,8 @@ void dma_channel_init(struct dma_channel *ch, struct dma_requester *r)
 }
 
 /*
- * All of the page lies in the window: windows start on a multiple of 1 GiB, which no page
- * is larger than, and what is mapped ends inside. The run may go on into the next window.
+ * All of the page lies in the window: pages are made of runs, and a run never crosses one.
+ * What is contiguous with it may go on into the next window.
  */
 static inline void make_entry(struct dma_iotlb_entry *e, uint64_t epoch, uint64_t iova,
 			      const struct pt_translation *tr, struct phys_window *w)

@@ -187,7 +187,7 @@ static int map_joined(struct map_cursor *c, pt_entry *entries, unsigned level,
 
 		if (f->present(entry_load(&entries[i])))
 			return -EEXIST;
-		entry_store(&entries[i], order ? f->join(entry, order) : entry);
+		entry_store(&entries[i], order ? f->join(entry, level, order) : entry);
 		++*added;
 		c->iova += bytes;
 		c->spa += bytes;
@@ -247,7 +247,7 @@ static int map_child(struct map_cursor *c, pt_entry *table, unsigned level, unsi
 		return rc;
 	}
 	side_of(table)->live[i] = child_added;
-	entry_store(&table[i], f->make_table((uintptr_t)child));
+	entry_store(&table[i], f->make_table((uintptr_t)child, level));
 	++*added;
 	return rc;
 }
@@ -457,7 +457,7 @@ static unsigned read_dirty_page(struct dirty_read *r, pt_entry *table, unsigned 
 {
 	const struct pt_format *f = r->format;
 	unsigned shift = pt_level_shift(f, level);
-	unsigned n = f->order ? 1u << f->order(entry_load(&table[*i])) : 1;
+	unsigned n = f->order ? 1u << f->order(entry_load(&table[*i]), level) : 1;
 	uint64_t bytes = (uint64_t)n << shift;
 	bool any = false;
 

@@ -37,7 +37,7 @@ static inline uint64_t s1_make_page(uint64_t spa, unsigned level, unsigned prot)
 	return entry;
 }
 
-static inline uint64_t s1_make_table(uint64_t spa)
+static inline uint64_t s1_make_table(uint64_t spa, unsigned level)
 {
 	return spa | VTD_S1_P | VTD_S1_RW | VTD_S1_US | VTD_S1_A;
 }
