@@ -167,6 +167,19 @@ static int parse_options(struct uiommufd_device *dev,
 	return 0;
 }
 
+/* The chip has 8 pools, of which the physical function needs one. */
+static const struct uiommufd_sriov sriov = {
+	.total = 7,
+	.offset = 0x80,
+	.stride = 2,
+	.vf = &igb_vf_model,
+};
+
+static const struct uiommufd_ext_cap ext_caps[] = {
+	{.id = 0x0001, .version = 1, .offset = 0x100, .size = 0x44}, /* AER */
+	{.id = 0x000e, .version = 1, .offset = 0x150, .size = 4},    /* ARI */
+};
+
 static const struct uiommufd_device_desc description = {
 	.vendor_id = 0x8086,
 	.device_id = 0x10c9,
@@ -185,6 +198,9 @@ static const struct uiommufd_device_desc description = {
 	.interrupt_pin = 1,
 	.flr = true,
 	.pm = true,
+	.ext_caps = ext_caps,
+	.nr_ext_caps = sizeof(ext_caps) / sizeof(ext_caps[0]),
+	.sriov = &sriov,
 };
 
 static int igb_create(struct uiommufd_device *dev, const struct uiommufd_option *options,

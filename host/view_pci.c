@@ -388,7 +388,7 @@ int view_populate(struct view *v, struct machine *m)
 	if (!err)
 		err = add_misc(v, "vfio", "vfio/vfio", MACHINE_VFIO_CONTAINER_MINOR);
 	for (size_t i = 0; !err && i < m->nr_groups; i++)
-		err = add_group_node(v, m->groups[i].number);
+		err = add_group_node(v, m->groups[i]->number);
 	for (size_t i = 0; !err && i < m->nr_devices; i++)
 		err = add_device(v, m->devices[i]);
 	for (size_t i = 0; !err && i < ARRAY_LEN(listed); i++)

@@ -36,7 +36,7 @@ struct machine {
 	struct accounting *accounting; /* of what they pin; NULL: nobody counts */
 	struct pci_device **devices;
 	size_t nr_devices;
-	struct machine_group *groups; /* in use; constant but for their owners */
+	struct machine_group **groups; /* in use; constant but for their owners */
 	size_t nr_groups;
 	struct uapi_trace *trace; /* NULL: off */
 	/* Calls of /dev/iommu besides Linux's uAPI; NULL: none. */

@@ -52,6 +52,7 @@ static int device_init(struct pci_device *dev)
 	port_mutex_init(&dev->config_lock);
 	port_rwlock_init(&dev->memory);
 	dma_requester_init(&dev->requester);
+	sriov_init(dev, dev->place.pf, dev->place.vf);
 	watcher_init(&dev->watcher);
 	list_init(&dev->ioeventfds);
 	port_mutex_init(&dev->ioeventfds_lock);
@@ -62,6 +63,7 @@ static void device_finish(struct pci_device *dev)
 {
 	port_mutex_finish(&dev->ioeventfds_lock);
 	watcher_finish(&dev->watcher);
+	sriov_finish(dev);
 	dma_requester_finish(&dev->requester);
 	port_rwlock_finish(&dev->memory);
 	port_mutex_finish(&dev->config_lock);
@@ -98,6 +100,8 @@ static int create_parts(struct pci_device *dev, char *error, size_t cap)
 	if (!err)
 		err = rom_create(dev);
 	if (!err)
+		err = sriov_create(dev, error, cap);
+	if (!err)
 		err = config_create(dev, error, cap);
 	if (err)
 		return err;
@@ -109,7 +113,8 @@ static int create_parts(struct pci_device *dev, char *error, size_t cap)
 		.nr_resv = 1,
 	};
 	iommufd_vtd_hw_info(&dev->info);
-	reset_model(dev, UIOMMUFD_RESET_POWER_ON);
+	if (dev->sriov.powered)
+		reset_model(dev, UIOMMUFD_RESET_POWER_ON);
 	return 0;
 }
 
@@ -123,13 +128,13 @@ int pci_device_create(struct machine *m, const struct uiommufd_model *model,
 
 	if (!dev)
 		return -ENOMEM;
+	dev->place = *placement;
 	err = device_init(dev);
 	if (err) {
 		port_free(dev);
 		return err;
 	}
 	dev->machine = m;
-	dev->place = *placement;
 	snprintf(dev->label, sizeof(dev->label), "/dev/vfio/devices/vfio%u",
 		 placement->index);
 	err = create_model(dev, model, options, nr_options, error, error_cap);
