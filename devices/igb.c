@@ -198,6 +198,7 @@ static const struct uiommufd_device_desc description = {
 	.interrupt_pin = 1,
 	.flr = true,
 	.pm = true,
+	.mmio = UIOMMUFD_MMIO_FAULT,
 	.ext_caps = ext_caps,
 	.nr_ext_caps = sizeof(ext_caps) / sizeof(ext_caps[0]),
 	.sriov = &sriov,

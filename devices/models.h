@@ -8,6 +8,7 @@
 extern const struct uiommufd_model copy_engine_model;
 extern const struct uiommufd_model igb_model;
 extern const struct uiommufd_model ioat_model;
+extern const struct uiommufd_model dsa_model;
 
 /* Virtual functions; made by their physical ones only. */
 extern const struct uiommufd_model copy_engine_vf_model;

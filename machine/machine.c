@@ -16,6 +16,7 @@
 
 #include "devices/models.h"
 #include "iommufd/iommufd.h"
+#include "iommufd/unit.h"
 #include "machine/accounting.h"
 #include "machine/describe.h"
 #include "machine/files.h"
@@ -51,6 +52,8 @@ static int describe(const struct uiommufd_config *config, struct description *d,
 	}
 	for (size_t i = 0; !err && devices && devices[i]; i++)
 		err = describe_device(d, devices[i], error, cap);
+	for (size_t i = 0; !err && config->iommus && config->iommus[i]; i++)
+		err = describe_iommu(d, config->iommus[i], error, cap);
 	for (size_t i = 0; !err && config->extensions && config->extensions[i]; i++)
 		err = describe_extension(d, config->extensions[i], error, cap);
 	return err ? err : describe_complete(d, error, cap);
@@ -102,7 +105,13 @@ static int create_device(struct machine *m, const struct uiommufd_config *config
 			 const struct device_description *desc, char *error, size_t cap)
 {
 	const struct uiommufd_model *model = find_model(config, desc->model);
-	struct pci_placement place = {.bdf = desc->bdf, .group = desc->group};
+	struct pci_placement place = {
+		.bdf = desc->bdf,
+		.group = desc->group,
+		.unit = m->units ? &m->units[desc->iommu_index] : NULL,
+		.has_mmio = desc->has_mmio,
+		.mmio = desc->mmio,
+	};
 
 	if (!model) {
 		snprintf(error, cap, "%s: no such device model (uiommufd run --help)",
@@ -152,6 +161,9 @@ static int create_vf(struct machine *m, struct pci_device *pf, unsigned vf, char
 			.device = id >> 3 & 31,
 			.function = id & 7},
 		.group = unused_group(m),
+		.unit = pci_device_placement(pf)->unit,
+		.has_mmio = pci_device_placement(pf)->has_mmio,
+		.mmio = pci_device_placement(pf)->mmio,
 		.pf = pf,
 		.vf = vf,
 	};
@@ -185,6 +197,18 @@ static int create_vfs(struct machine *m, char *error, size_t cap)
 	return err;
 }
 
+static int create_units(struct machine *m, const struct description *d)
+{
+	if (!d->nr_iommus)
+		return 0;
+	m->units = calloc(d->nr_iommus, sizeof(*m->units));
+	if (!m->units)
+		return -ENOMEM;
+	for (size_t i = 0; i < d->nr_iommus; i++)
+		m->units[i] = d->iommus[i].unit;
+	return 0;
+}
+
 static int create_devices(struct machine *m, const struct uiommufd_config *config,
 			  char *error, size_t cap)
 {
@@ -195,6 +219,9 @@ static int create_devices(struct machine *m, const struct uiommufd_config *confi
 		goto out;
 	m->multi_range_dmabuf = d.multi_range_dmabuf;
 	m->unlimited_memlock = d.unlimited_memlock;
+	err = create_units(m, &d);
+	if (err)
+		goto out;
 	for (size_t i = 0; !err && i < d.n; i++)
 		err = create_device(m, config, &d.devices[i], error, cap);
 	if (!err)
@@ -256,6 +283,7 @@ int machine_destroy(struct machine *m)
 	for (size_t i = 0; i < m->nr_groups; i++)
 		free(m->groups[i]);
 	free(m->groups);
+	free(m->units);
 	accounting_destroy(m->accounting);
 	memory_destroy(m->memory);
 	phys_destroy(m->phys);

@@ -139,6 +139,7 @@ void fake_reset(struct uiommufd_device *dev, enum uiommufd_reset kind)
 {
 	pthread_mutex_lock(&dev->regs);
 	dev->ops.reset(dev->model, kind);
+	atomic_store(&dev->intx, false);
 	pthread_mutex_unlock(&dev->regs);
 }
 
