@@ -30,7 +30,7 @@ struct device_description {
 struct description {
 	struct device_description *devices;
 	size_t n;
-	bool multi_range_dmabuf, unlimited_memlock;
+	bool multi_range_dmabuf, unlimited_memlock, compat_p2p;
 };
 
 /*

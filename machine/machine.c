@@ -106,6 +106,7 @@ static int create_devices(struct machine *m, const struct uiommufd_config *confi
 		goto out;
 	m->multi_range_dmabuf = d.multi_range_dmabuf;
 	m->unlimited_memlock = d.unlimited_memlock;
+	m->compat_p2p = d.compat_p2p;
 	m->devices = calloc(d.n + 1, sizeof(struct pci_device *));
 	m->groups = calloc(d.n + 1, sizeof(*m->groups));
 	if (!m->devices || !m->groups) {
