@@ -5,5 +5,6 @@
 const struct uiommufd_model *const device_models[] = {
 	&copy_engine_model,
 	&ioat_model,
+	&dsa_model,
 	NULL,
 };

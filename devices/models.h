@@ -7,6 +7,7 @@
 
 extern const struct uiommufd_model copy_engine_model;
 extern const struct uiommufd_model ioat_model;
+extern const struct uiommufd_model dsa_model;
 
 /* All of them; ends with NULL. */
 extern const struct uiommufd_model *const device_models[];

@@ -101,6 +101,7 @@ struct iommufd_hwpt {
 	/* Made by an attach to the IOAS; goes with its last device. Constant. */
 	bool automatic;
 	bool nest_parent, pasid_compat; /* constant */
+	bool coherent; /* all DMA through it is, by force; constant, for a paging one */
 	struct iommufd_hwpt *parent;    /* nested: which it uses, unless by the vIOMMU */
 	struct iommufd_nested *nested;
 	struct iommufd_viommu *viommu; /* nested on one: which it uses */
@@ -215,6 +216,7 @@ int access_create_internal(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas,
 			   struct iommufd_access **out);
 
 extern const struct iommufd_iommu iommufd_vtd;
+extern const struct iommufd_iommu iommufd_amd;
 
 static inline const struct iommufd_iommu *iommu_of(const struct iommufd_device *dev)
 {
@@ -232,6 +234,14 @@ static inline struct iommufd_translation hwpt_translation(const struct iommufd_h
 		t.faults = hwpt->fault;
 	}
 	return t;
+}
+
+static inline const struct dma_path *hwpt_path(const struct iommufd_hwpt *hwpt)
+{
+	if (!hwpt)
+		return NULL;
+	return hwpt->nested && hwpt->nested->path ? hwpt->nested->path
+						  : &hwpt->domain->path;
 }
 
 /* Make an empty one over @ioas for @dev; it is not published and not filled. */

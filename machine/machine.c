@@ -16,6 +16,7 @@
 
 #include "devices/models.h"
 #include "iommufd/iommufd.h"
+#include "iommufd/unit.h"
 #include "machine/accounting.h"
 #include "machine/describe.h"
 #include "machine/files.h"
@@ -51,6 +52,8 @@ static int describe(const struct uiommufd_config *config, struct description *d,
 	}
 	for (size_t i = 0; !err && devices && devices[i]; i++)
 		err = describe_device(d, devices[i], error, cap);
+	for (size_t i = 0; !err && config->iommus && config->iommus[i]; i++)
+		err = describe_iommu(d, config->iommus[i], error, cap);
 	for (size_t i = 0; !err && config->extensions && config->extensions[i]; i++)
 		err = describe_extension(d, config->extensions[i], error, cap);
 	return err ? err : describe_complete(d, error, cap);
@@ -81,6 +84,9 @@ static int create_device(struct machine *m, const struct uiommufd_config *config
 		.group = desc->group,
 		.group_key = group,
 		.group_owner = &group->owner,
+		.unit = m->units ? &m->units[desc->iommu_index] : NULL,
+		.has_mmio = desc->has_mmio,
+		.mmio = desc->mmio,
 	};
 	int err;
 
@@ -96,6 +102,18 @@ static int create_device(struct machine *m, const struct uiommufd_config *config
 	return err;
 }
 
+static int create_units(struct machine *m, const struct description *d)
+{
+	if (!d->nr_iommus)
+		return 0;
+	m->units = calloc(d->nr_iommus, sizeof(*m->units));
+	if (!m->units)
+		return -ENOMEM;
+	for (size_t i = 0; i < d->nr_iommus; i++)
+		m->units[i] = d->iommus[i].unit;
+	return 0;
+}
+
 static int create_devices(struct machine *m, const struct uiommufd_config *config,
 			  char *error, size_t cap)
 {
@@ -107,6 +125,9 @@ static int create_devices(struct machine *m, const struct uiommufd_config *confi
 	m->multi_range_dmabuf = d.multi_range_dmabuf;
 	m->unlimited_memlock = d.unlimited_memlock;
 	m->compat_p2p = d.compat_p2p;
+	err = create_units(m, &d);
+	if (err)
+		goto out;
 	m->devices = calloc(d.n + 1, sizeof(struct pci_device *));
 	m->groups = calloc(d.n + 1, sizeof(*m->groups));
 	if (!m->devices || !m->groups) {
@@ -170,6 +191,7 @@ int machine_destroy(struct machine *m)
 		pci_device_destroy(m->devices[i]);
 	free(m->devices);
 	free(m->groups);
+	free(m->units);
 	accounting_destroy(m->accounting);
 	memory_destroy(m->memory);
 	phys_destroy(m->phys);

@@ -20,6 +20,7 @@
 
 struct accounting;
 struct files;
+struct iommufd_unit;
 struct memory;
 struct pci_device;
 
@@ -36,6 +37,7 @@ struct machine {
 	struct accounting *accounting; /* of what they pin; NULL: nobody counts */
 	struct pci_device **devices;
 	size_t nr_devices;
+	struct iommufd_unit *units; /* IOMMUs; NULL: a plain one; constant */
 	struct machine_group *groups; /* in use; constant but for their owners */
 	size_t nr_groups;
 	struct uapi_trace *trace; /* NULL: off */

@@ -346,6 +346,53 @@ static const struct vfile_ops by_group_ops = {
 	.release = by_group_release,
 };
 
+static struct pci_bar *bar_of(struct vfile *f, uint64_t offset)
+{
+	uint64_t index = VFILE_REGION_INDEX(offset);
+
+	if ((f->ops != &cdev_ops && f->ops != &by_group_ops) || index >= UIOMMUFD_BARS)
+		return NULL;
+	return &file_of(f)->dev->bars[index];
+}
+
+/* The registers behind @n bytes of a client's mapping; NULL: it shows none. */
+static struct pci_bar *registers_of(struct vfile *f, uint64_t offset, size_t n)
+{
+	struct pci_bar *bar = bar_of(f, offset);
+	uint64_t pos = VFILE_REGION_OFFSET(offset);
+
+	if (!bar || !(offset & VFILE_FAULTING) || !region_faults(bar))
+		return NULL;
+	if (n > bar->window.length || pos > bar->window.length - n)
+		return NULL;
+	reset_wake(bar->dev);
+	return bar;
+}
+
+int vfio_mmio_read(struct vfile *f, uint64_t offset, void *dst, size_t n)
+{
+	struct pci_bar *bar = registers_of(f, offset, n);
+
+	return bar ? bar_read(bar, VFILE_REGION_OFFSET(offset), dst, n) : -ENXIO;
+}
+
+int vfio_mmio_write(struct vfile *f, uint64_t offset, const void *src, size_t n)
+{
+	struct pci_bar *bar = registers_of(f, offset, n);
+
+	return bar ? bar_write(bar, VFILE_REGION_OFFSET(offset), src, n) : -ENXIO;
+}
+
+int vfio_mmio_write_64(struct vfile *f, uint64_t offset, const void *src, bool deferrable,
+		       bool *accepted)
+{
+	struct pci_bar *bar = registers_of(f, offset, 64);
+
+	if (!bar)
+		return -ENXIO;
+	return bar_write_64(bar, VFILE_REGION_OFFSET(offset), src, deferrable, accepted);
+}
+
 /* With device.bind held. */
 static int first_open_by_group(struct pci_device *dev, struct iommufd_ctx *ctx)
 {

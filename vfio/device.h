@@ -101,7 +101,7 @@ struct pci_device {
 	char label[48]; /* the path of its node */
 
 	struct uiommufd_device api;
-	struct uiommufd_device_desc desc;
+	struct uiommufd_device_desc desc; /* @mmio: as the user has it */
 	struct uiommufd_device_ops ops;
 	void *model; /* NULL until the model's create succeeded */
 
@@ -154,6 +154,12 @@ void bars_destroy(struct pci_device *dev);
  */
 int bar_read(struct pci_bar *bar, uint64_t offset, void *dst, size_t n);
 int bar_write(struct pci_bar *bar, uint64_t offset, const void *src, size_t n);
+/*
+ * 64 bytes at an offset that 64 divides, at once if the model can. *@accepted: it took
+ * them. Register BARs only.
+ */
+int bar_write_64(struct pci_bar *bar, uint64_t offset, const void *src, bool deferrable,
+		 bool *accepted);
 /* The largest power of two, at most 8, that divides @offset and is not above @left. */
 size_t bar_unit(uint64_t offset, uint64_t left);
 
@@ -250,6 +256,9 @@ ssize_t region_pread(struct pci_device *dev, struct client *c, uint64_t va, size
 ssize_t region_pwrite(struct pci_device *dev, struct client *c, uint64_t va, size_t n,
 		      uint64_t offset);
 int region_mmap(struct pci_device *dev, uint64_t offset, uint64_t length, int flags);
+
+/* Does a mapping of the BAR have no memory, and each access fault? */
+bool region_faults(const struct pci_bar *bar);
 
 /* ---- irq.c, irq_intx.c ------------------------------------------------------------ */
 

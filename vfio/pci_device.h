@@ -50,6 +50,9 @@ struct pci_placement {
 	unsigned group;                     /* IOMMU group number */
 	const void *group_key;              /* the same for all devices of the group */
 	_Atomic(const void *) *group_owner; /* iommufd_device_info.group_owner */
+	const struct iommufd_unit *unit;    /* NULL: a plain VT-d unit */
+	bool has_mmio; /* the user says how registers are reached: @mmio */
+	enum uiommufd_mmio mmio;
 };
 
 int pci_device_create(struct machine *m, const struct uiommufd_model *model,
@@ -70,6 +73,20 @@ uint64_t pci_device_bar_address(const struct pci_device *dev, unsigned bar);
 /* A copy of bytes of the function's own configuration space, which shows what vfio-pci
  * hides (for sysfs); what lies beyond its end reads as zero. */
 void pci_device_config(struct pci_device *dev, unsigned offset, void *dst, size_t n);
+
+/* How clients reach its registers. */
+enum uiommufd_mmio pci_device_mmio(const struct pci_device *dev);
+
+/*
+ * Accesses of a client's CPU to a mapping of registers that fault. @offset is the file
+ * offset that was mapped. -ENXIO: it is not in such a mapping; -EIO: memory decoding is
+ * off. An access reaches at most to the end of the BAR's mapping.
+ */
+int vfio_mmio_read(struct vfile *f, uint64_t offset, void *dst, size_t n);
+int vfio_mmio_write(struct vfile *f, uint64_t offset, const void *src, size_t n);
+/* 64 bytes at once (uiommufd_device_ops.mmio_write_64). */
+int vfio_mmio_write_64(struct vfile *f, uint64_t offset, const void *src, bool deferrable,
+		       bool *accepted);
 
 /* A new open of /dev/vfio/devices/vfio<index>. */
 int vfio_cdev_open(struct pci_device *dev, struct vfile **out);

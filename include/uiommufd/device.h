@@ -58,6 +58,22 @@ enum uiommufd_reset {
 	UIOMMUFD_RESET_POWER,    /* D3hot to D0 without No_Soft_Reset */
 };
 
+/*
+ * How clients reach the registers, that is, BARs that are neither memory nor I/O ports.
+ * pread and pwrite of them are callbacks in every mode. The model says what its usual
+ * drivers need; the user may say otherwise (the device option mmio=).
+ */
+enum uiommufd_mmio {
+	/* They cannot be mapped. */
+	UIOMMUFD_MMIO_TRAP,
+	/*
+	 * They can be mapped, and each access of the CPU faults and becomes a callback:
+	 * exact, and some microseconds an access. For programs under `uiommufd run` on
+	 * x86-64.
+	 */
+	UIOMMUFD_MMIO_FAULT,
+};
+
 struct uiommufd_device;
 struct uiommufd_worker;
 
@@ -107,6 +123,7 @@ struct uiommufd_device_desc {
 	 * config_read and config_write serve them. 0 bytes: none.
 	 */
 	uint16_t config_offset, config_size;
+	enum uiommufd_mmio mmio; /* unless the user says otherwise */
 };
 
 struct uiommufd_device_ops {
@@ -117,6 +134,14 @@ struct uiommufd_device_ops {
 	uint64_t (*mmio_read)(void *model, unsigned bar, uint64_t offset, unsigned size);
 	void (*mmio_write)(void *model, unsigned bar, uint64_t offset, unsigned size,
 			   uint64_t value);
+	/*
+	 * 64 bytes at once, to an offset that 64 divides: movdir64b, a pwrite of 64 bytes
+	 * or a peer's write of as many, or, @deferrable, enqcmd. False: not accepted,
+	 * which enqcmd is told and other writers are not. NULL: eight mmio_writes of 8
+	 * bytes, in order; enqcmd is not accepted.
+	 */
+	bool (*mmio_write_64)(void *model, unsigned bar, uint64_t offset,
+			      const void *bytes, bool deferrable);
 	/*
 	 * The model's registers in configuration space (desc.config_offset); 1, 2 or 4
 	 * bytes, naturally aligned; @offset counts from the start of configuration space.

@@ -41,6 +41,7 @@ struct uiommufd_device {
 	bool attached, master;
 	void *bar_memory[UIOMMUFD_BARS];
 	atomic_uint irqs[FAKE_VECTORS];
+	atomic_bool intx;
 	atomic_ulong accesses; /* DMA accesses so far */
 	bool fail_channel;     /* make uiommufd_channel_create() fail */
 	char error[256];
