@@ -219,6 +219,7 @@ static int create_devices(struct machine *m, const struct uiommufd_config *confi
 		goto out;
 	m->multi_range_dmabuf = d.multi_range_dmabuf;
 	m->unlimited_memlock = d.unlimited_memlock;
+	m->compat_p2p = d.compat_p2p;
 	err = create_units(m, &d);
 	if (err)
 		goto out;

@@ -48,6 +48,7 @@ struct machine {
 	/* Extensions the user switched on. */
 	bool multi_range_dmabuf; /* several ranges per dma-buf in MAP_FILE */
 	bool unlimited_memlock;  /* RLIMIT_MEMLOCK stops nobody; it is counted */
+	bool compat_p2p;         /* MAP_DMA of /dev/iommu takes a BAR's addresses */
 };
 
 /* The device's character device numbers: what fstat and sysfs answer. Linux hands
