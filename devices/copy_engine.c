@@ -406,6 +406,7 @@ static void describe(const struct copy_engine *ce, struct uiommufd_device_desc *
 		.flr = true,
 		.pm = true,
 		.sriov = ce->sriov.total ? &ce->sriov : NULL,
+		.dma_logging = true,
 	};
 }
 

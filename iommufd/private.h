@@ -200,6 +200,7 @@ static inline struct iommufd_device *device_get(struct iommufd_ctx *ctx, uint32_
 
 /* ---- the objects' own files --------------------------------------------------- */
 
+int ioas_object_create(struct iommufd_ctx *ctx, struct iommufd_ioas **out);
 void ioas_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 void hwpt_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 void nested_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);

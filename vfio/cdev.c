@@ -9,10 +9,10 @@
  * revoked for good, interrupts are gone, it is reset, and leaves its iommufd.
  *
  * An open by the group (VFIO_GROUP_GET_DEVICE_FD) is as good as bound from the start; its
- * device translates as the group's container says. There may be several; the first
- * enables the device and the last disables it. Each keeps the group's node open. While
- * a group's node is open none of its devices can be bound, and the other way around
- * (group.c).
+ * device translates as the group's container says, or is bound to the iommufd that stands
+ * in for one. There may be several; the first enables the device and the last disables
+ * it. Each keeps the group's node open. While a group's node is open none of its devices
+ * can be bound by its own, and the other way around (group.c).
  *
  * `bound` goes up under device.bind and is read without it: a handler holds a reference
  * to the file, so what it sees does not go away under it.
@@ -62,6 +62,26 @@ static int check_token(struct pci_device *dev, struct client *c,
 }
 
 /* With device.bind held. */
+static int enter_iommufd(struct pci_device *dev, struct iommufd_ctx *ctx)
+{
+	int err = iommufd_device_bind(ctx, &dev->info, &dev->iommufd, &dev->devid);
+
+	if (!err)
+		dev->ctx = ctx;
+	return err;
+}
+
+/* With device.bind held. */
+static void leave_iommufd(struct pci_device *dev)
+{
+	if (!dev->iommufd)
+		return;
+	iommufd_device_unbind(dev->iommufd);
+	dev->iommufd = NULL;
+	dev->ctx = NULL;
+}
+
+/* With device.bind held. */
 static int bind_to(struct vfio_file *file, struct iommufd_ctx *ctx)
 {
 	struct pci_device *dev = file->dev;
@@ -69,10 +89,9 @@ static int bind_to(struct vfio_file *file, struct iommufd_ctx *ctx)
 
 	if (dev->owner)
 		return -EINVAL;
-	err = iommufd_device_bind(ctx, &dev->info, &dev->iommufd, &dev->devid);
+	err = enter_iommufd(dev, ctx);
 	if (err)
 		return err;
-	dev->ctx = ctx;
 	dev->owner = file;
 	reset_enable(dev);
 	return 0;
@@ -82,9 +101,7 @@ static int bind_to(struct vfio_file *file, struct iommufd_ctx *ctx)
 static void unbind(struct pci_device *dev)
 {
 	reset_disable(dev);
-	iommufd_device_unbind(dev->iommufd);
-	dev->iommufd = NULL;
-	dev->ctx = NULL;
+	leave_iommufd(dev);
 	dev->owner = NULL;
 }
 
@@ -285,7 +302,7 @@ static void by_group_release(struct vfile *f)
 
 	port_mutex_lock(&dev->bind);
 	if (!--dev->group_opens)
-		reset_disable(dev);
+		unbind(dev);
 	port_mutex_unlock(&dev->bind);
 	vfio_group_unuse(dev->group);
 	sriov_close(dev);
@@ -370,8 +387,27 @@ int vfio_mmio_write_64(struct vfile *f, uint64_t offset, const void *src, bool d
 	return bar_write_64(bar, VFILE_REGION_OFFSET(offset), src, deferrable, accepted);
 }
 
+/* With device.bind held. */
+static int first_open_by_group(struct pci_device *dev, struct iommufd_ctx *ctx)
+{
+	uint32_t ioas;
+	int err = ctx ? enter_iommufd(dev, ctx) : 0;
+
+	if (err)
+		return err;
+	reset_enable(dev);
+	if (!ctx)
+		return 0;
+	err = iommufd_compat_ioas_id(ctx, &ioas);
+	if (!err)
+		err = iommufd_device_attach(dev->iommufd, &ioas);
+	if (err)
+		unbind(dev);
+	return err;
+}
+
 int cdev_open_by_group(struct pci_device *dev, struct vfile *group_file,
-		       struct vfile **out)
+		       struct iommufd_ctx *ctx, struct vfile **out)
 {
 	struct vfio_file *file = port_alloc(sizeof(*file));
 	int err;
@@ -383,15 +419,21 @@ int cdev_open_by_group(struct pci_device *dev, struct vfile *group_file,
 		port_free(file);
 		return err;
 	}
+	port_mutex_lock(&dev->bind);
+	if (!dev->group_opens)
+		err = first_open_by_group(dev, ctx);
+	dev->group_opens += !err;
+	port_mutex_unlock(&dev->bind);
+	if (err) {
+		sriov_close(dev);
+		port_free(file);
+		return err;
+	}
 	vfile_init(&file->f, &by_group_ops, dev->storage_fd, VFILE_STORAGE_BYTES);
 	file->dev = dev;
 	file->bound = true;
 	vfile_get(group_file);
 	file->group_file = group_file;
-	port_mutex_lock(&dev->bind);
-	if (!dev->group_opens++)
-		reset_enable(dev);
-	port_mutex_unlock(&dev->bind);
 	*out = &file->f;
 	return 0;
 }

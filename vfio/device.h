@@ -7,6 +7,7 @@
 #define VFIO_DEVICE_H
 
 #include "core/port.h"
+#include "core/range_map.h"
 #include "machine/machine.h"
 #include "uapi/table.h"
 #include "uapi/vfile.h"
@@ -76,6 +77,14 @@ struct pci_irqs {
 	struct signaller signaller;
 };
 
+/* Which pages the device's DMA has written (dma_log.c). */
+struct dma_log {
+	struct port_mutex lock; /* a leaf */
+	_Atomic bool on;        /* changes under the lock */
+	bool broken;            /* something is missing */
+	struct range_map ranges, blocks;
+};
+
 struct export_set;
 struct vfio_group;
 
@@ -129,6 +138,8 @@ struct pci_device {
 	struct gate gate;
 	struct pci_irqs irqs;
 	struct watcher watcher;
+
+	struct dma_log log;
 
 	struct port_mutex ioeventfds_lock;
 	struct list ioeventfds;
@@ -308,6 +319,17 @@ long ioeventfd_ioctl(struct uapi_call *call);
 /* The client is gone. Not with device.memory held. */
 void ioeventfd_disable(struct pci_device *dev);
 
+/* ---- dma_log.c -------------------------------------------------------------------- */
+
+void dma_log_init(struct dma_log *log);
+void dma_log_finish(struct dma_log *log);
+/* The device has written [iova, iova + n). */
+void dma_log_note(struct dma_log *log, uint64_t iova, uint64_t n);
+void dma_log_stop(struct dma_log *log);
+/* START, STOP and REPORT: @va is the data, @n what argsz leaves for it. */
+long dma_log_feature(struct pci_device *dev, struct client *c, uint32_t flags,
+		     uint64_t va, size_t n);
+
 /* ---- device_api.c --------------------------------------------------------------- */
 
 void channels_destroy(struct pci_device *dev);
@@ -360,10 +382,11 @@ bool vfio_by_group(struct uapi_call *call);
 const struct pci_bar *vfio_bar_of(struct vfile *f, uint64_t offset);
 /*
  * Another open of the device by its group, whose lock is held and keeps cdevs from being
- * bound. Takes a reference to @group_file. The first open enables the device.
+ * bound. Takes a reference to @group_file. The first open enables the device, and binds
+ * and attaches it if the group is in an iommufd; @ctx: that, or NULL.
  */
 int cdev_open_by_group(struct pci_device *dev, struct vfile *group_file,
-		       struct vfile **out);
+		       struct iommufd_ctx *ctx, struct vfile **out);
 long cdev_bind(struct uapi_call *call);
 long cdev_attach(struct uapi_call *call);
 long cdev_detach(struct uapi_call *call);

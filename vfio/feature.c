@@ -2,8 +2,9 @@
 /*
  * VFIO_DEVICE_FEATURE: the checks that hold for every feature, and the features.
  *
- * Served: DMA_BUF and the three of low power. Migration, dirty logging and VF tokens are
- * ENOTTY, as on a device whose driver does not have them.
+ * Served: DMA_BUF, the three of low power, and of devices that have it dirty logging.
+ * Migration and VF tokens are ENOTTY, as on a device whose driver does not have them; but
+ * for MIG_PRECOPY_INFOv2, which Linux 7.3 refuses with EINVAL then.
  */
 #include <errno.h>
 #include <string.h>
@@ -96,6 +97,12 @@ static long serve(struct uapi_call *call, const struct vfio_device_feature *hdr)
 		return low_power_exit(dev, hdr->flags, n);
 	case VFIO_DEVICE_FEATURE_DMA_BUF:
 		return exports_feature(dev, call->client, hdr->flags, va, n);
+	case VFIO_DEVICE_FEATURE_DMA_LOGGING_START:
+	case VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP:
+	case VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT:
+		return dma_log_feature(dev, call->client, hdr->flags, va, n);
+	case VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2:
+		return -EINVAL;
 	default:
 		return -ENOTTY;
 	}

@@ -4,9 +4,10 @@
  * cannot.
  *
  * A client of an iommufd may do it when it owns every function there: each is bound to
- * its iommufd, or belongs to a group of which a function is. A client that opened the
- * device by its group shows the open nodes of the groups of all of them. All functions
- * are locked and cut before the first is reset, in the order of their index.
+ * its iommufd, or belongs to a group of which a function is, on this bus or not. A client
+ * that opened the device by its group shows the open nodes of the groups of all of them.
+ * All functions are locked and cut before the first is reset, in the order of their
+ * index.
  */
 #include <errno.h>
 #include <string.h>
@@ -59,31 +60,56 @@ bool hot_reset_alone(const struct pci_device *dev)
 	return count_on_bus(dev) <= 1;
 }
 
+/* Does the group of @member reach onto the bus? */
+static bool concerns(const struct pci_device *dev, const struct pci_device *member)
+{
+	struct pci_device *it;
+
+	for_each_on_bus(it, dev)
+	{
+		if (it->place.group_key == member->place.group_key)
+			return true;
+	}
+	return false;
+}
+
+/* The devices that decide who owns the bus, with an index from *@i on. */
+static struct pci_device *next_concerned(const struct pci_device *dev, size_t *i)
+{
+	const struct machine *m = dev->machine;
+
+	for (; *i < m->nr_devices; ++*i) {
+		if (concerns(dev, m->devices[*i]))
+			return m->devices[*i];
+	}
+	return NULL;
+}
+
+#define for_each_concerned(it, dev)                                                      \
+	for (size_t it##_i = 0; (it = next_concerned(dev, &it##_i)); it##_i++)
+
 static void lock_bindings(struct pci_device *dev)
 {
 	struct pci_device *it;
 
-	for_each_on_bus(it, dev) port_mutex_lock(&it->bind);
+	for_each_concerned(it, dev) port_mutex_lock(&it->bind);
 }
 
 static void unlock_bindings(struct pci_device *dev)
 {
 	struct pci_device *it;
 
-	for_each_on_bus(it, dev) port_mutex_unlock(&it->bind);
+	for_each_concerned(it, dev) port_mutex_unlock(&it->bind);
 }
 
-/*
- * What @it is to the owner of @dev, with the bindings of the bus locked. (A group that
- * reaches beyond the bus is judged by its members here.)
- */
+/* What @it is to the owner of @dev, with the bindings locked. */
 static uint32_t devid_of(const struct pci_device *dev, const struct pci_device *it)
 {
 	struct pci_device *member;
 
 	if (it->ctx == dev->ctx)
 		return it->devid;
-	for_each_present(member, dev)
+	for_each_concerned(member, dev)
 	{
 		if (member->ctx == dev->ctx &&
 		    member->place.group_key == it->place.group_key)
@@ -254,9 +280,9 @@ long hot_reset_ioctl(struct uapi_call *call)
 	memcpy(&hdr, call->data, sizeof(hdr));
 	if (hdr.flags)
 		return -EINVAL;
-	if (!hot_reset_has_bus(dev))
-		return -ENODEV;
 	if (by_group != (hdr.count != 0))
 		return -EINVAL;
+	if (!hot_reset_has_bus(dev))
+		return -ENODEV;
 	return by_group ? reset_by_groups(call, dev, hdr.count) : reset_by_ownership(dev);
 }

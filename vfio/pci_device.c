@@ -51,6 +51,7 @@ static int device_init(struct pci_device *dev)
 	dma_requester_init(&dev->requester);
 	sriov_init(dev, dev->place.pf, dev->place.vf);
 	watcher_init(&dev->watcher);
+	dma_log_init(&dev->log);
 	list_init(&dev->ioeventfds);
 	port_mutex_init(&dev->ioeventfds_lock);
 	return 0;
@@ -59,6 +60,7 @@ static int device_init(struct pci_device *dev)
 static void device_finish(struct pci_device *dev)
 {
 	port_mutex_finish(&dev->ioeventfds_lock);
+	dma_log_finish(&dev->log);
 	watcher_finish(&dev->watcher);
 	sriov_finish(dev);
 	dma_requester_finish(&dev->requester);

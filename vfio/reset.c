@@ -126,6 +126,7 @@ void reset_disable(struct pci_device *dev)
 	reset_cut(dev);
 	exports_orphan(dev->exports);
 	dma_requester_set_master(&dev->requester, false);
+	dma_log_stop(&dev->log);
 	irq_disable(dev);
 	config_restart(dev);
 	if (reset_possible(dev))

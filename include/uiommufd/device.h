@@ -155,13 +155,6 @@ struct uiommufd_device_ops {
 	void (*mmio_write)(void *model, unsigned bar, uint64_t offset, unsigned size,
 			   uint64_t value);
 	/*
-	 * The model's registers in configuration space (desc.config_offset); 1, 2 or 4
-	 * bytes, naturally aligned; @offset counts from the start of configuration space.
-	 * Without them the registers read as zero.
-	 */
-	uint32_t (*config_read)(void *model, unsigned offset, unsigned size);
-	void (*config_write)(void *model, unsigned offset, unsigned size, uint32_t value);
-	/*
 	 * 64 bytes at once, to an offset that 64 divides: movdir64b, a pwrite of 64 bytes
 	 * or a peer's write of as many, or, @deferrable, enqcmd. False: not accepted,
 	 * which enqcmd is told and other writers are not. NULL: eight mmio_writes of 8
@@ -169,6 +162,13 @@ struct uiommufd_device_ops {
 	 */
 	bool (*mmio_write_64)(void *model, unsigned bar, uint64_t offset,
 			      const void *bytes, bool deferrable);
+	/*
+	 * The model's registers in configuration space (desc.config_offset); 1, 2 or 4
+	 * bytes, naturally aligned; @offset counts from the start of configuration space.
+	 * Without them the registers read as zero.
+	 */
+	uint32_t (*config_read)(void *model, unsigned offset, unsigned size);
+	void (*config_write)(void *model, unsigned offset, unsigned size, uint32_t value);
 };
 
 /* A name=value option given by the user ("vram=1G"). */
