@@ -253,6 +253,8 @@ int domain_map(struct domain *d, uint64_t iova, const struct run_list *runs,
 	    length - 1 > d->aperture_last - iova)
 		return -EINVAL;
 	prot &= PT_READ | PT_WRITE;
+	if (d->write_only_maps && !(prot & PT_WRITE))
+		return -EINVAL;
 	port_mutex_lock(&d->lock);
 	rc = map_locked(d, iova, runs, offset, length, prot, large, &done, &undo.tables);
 	if (rc) {

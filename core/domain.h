@@ -43,6 +43,7 @@ struct domain {
 	/* Does the hardware record writes for this domain? Constant, like the aperture.
 	 */
 	bool tracks_dirty;
+	bool write_only_maps; /* nothing can be mapped that may not be written. Constant. */
 	/* Of the IOMMU that made it (iommufd/driver.h): what it has to remember.
 	 * Constant. */
 	uint32_t traits;

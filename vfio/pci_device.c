@@ -17,9 +17,6 @@
 #include "vfio/device.h"
 #include "vfio/group.h"
 
-/* The window of message-signalled interrupts: DMA there is no memory access. */
-static const struct iommufd_resv msi_window = {0xfee00000, 0xfeefffff};
-
 void uiommufd_device_error(struct uiommufd_device *api, const char *format, ...)
 {
 	va_list args;
@@ -52,7 +49,9 @@ static int device_init(struct pci_device *dev)
 	port_mutex_init(&dev->config_lock);
 	port_rwlock_init(&dev->memory);
 	dma_requester_init(&dev->requester);
+	sriov_init(dev, dev->place.pf, dev->place.vf);
 	watcher_init(&dev->watcher);
+	dma_log_init(&dev->log);
 	list_init(&dev->ioeventfds);
 	port_mutex_init(&dev->ioeventfds_lock);
 	return 0;
@@ -61,7 +60,9 @@ static int device_init(struct pci_device *dev)
 static void device_finish(struct pci_device *dev)
 {
 	port_mutex_finish(&dev->ioeventfds_lock);
+	dma_log_finish(&dev->log);
 	watcher_finish(&dev->watcher);
+	sriov_finish(dev);
 	dma_requester_finish(&dev->requester);
 	port_rwlock_finish(&dev->memory);
 	port_mutex_finish(&dev->config_lock);
@@ -82,6 +83,8 @@ static int create_model(struct pci_device *dev, const struct uiommufd_model *mod
 	dev->api.error_cap = 0;
 	if (err)
 		memset(&dev->ops, 0, sizeof(dev->ops));
+	else if (dev->place.has_mmio)
+		dev->desc.mmio = dev->place.mmio;
 	return err;
 }
 
@@ -98,6 +101,8 @@ static int create_parts(struct pci_device *dev, char *error, size_t cap)
 	if (!err)
 		err = rom_create(dev);
 	if (!err)
+		err = sriov_create(dev, error, cap);
+	if (!err)
 		err = config_create(dev, error, cap);
 	if (err)
 		return err;
@@ -105,11 +110,10 @@ static int create_parts(struct pci_device *dev, char *error, size_t cap)
 		.requester = &dev->requester,
 		.group = dev->place.group_key,
 		.group_owner = dev->place.group_owner,
-		.resv = &msi_window,
-		.nr_resv = 1,
 	};
-	iommufd_vtd_hw_info(&dev->info);
-	reset_model(dev, UIOMMUFD_RESET_POWER_ON);
+	iommufd_unit_connect(dev->place.unit, &dev->info);
+	if (dev->sriov.powered)
+		reset_model(dev, UIOMMUFD_RESET_POWER_ON);
 	return 0;
 }
 
@@ -123,16 +127,22 @@ int pci_device_create(struct machine *m, const struct uiommufd_model *model,
 
 	if (!dev)
 		return -ENOMEM;
+	dev->place = *placement;
 	err = device_init(dev);
 	if (err) {
 		port_free(dev);
 		return err;
 	}
 	dev->machine = m;
-	dev->place = *placement;
 	snprintf(dev->label, sizeof(dev->label), "/dev/vfio/devices/vfio%u",
 		 placement->index);
 	err = create_model(dev, model, options, nr_options, error, error_cap);
+#ifndef __x86_64__
+	if (!err && dev->desc.mmio == UIOMMUFD_MMIO_FAULT) {
+		snprintf(error, error_cap, "mmio=fault: only on x86-64");
+		err = -EINVAL;
+	}
+#endif
 	if (!err)
 		err = create_parts(dev, error, error_cap);
 	if (err) {
@@ -165,6 +175,11 @@ void pci_device_destroy(struct pci_device *dev)
 const struct pci_placement *pci_device_placement(const struct pci_device *dev)
 {
 	return &dev->place;
+}
+
+enum uiommufd_mmio pci_device_mmio(const struct pci_device *dev)
+{
+	return dev->desc.mmio;
 }
 
 const struct uiommufd_device_desc *pci_device_desc(const struct pci_device *dev)
