@@ -38,7 +38,7 @@ struct machine {
 	struct pci_device **devices;
 	size_t nr_devices;
 	struct iommufd_unit *units; /* IOMMUs; NULL: a plain one; constant */
-	struct machine_group *groups; /* in use; constant but for their owners */
+	struct machine_group **groups; /* in use; constant but for their owners */
 	size_t nr_groups;
 	struct uapi_trace *trace; /* NULL: off */
 	/* Calls of /dev/iommu besides Linux's uAPI; NULL: none. */

@@ -49,16 +49,16 @@ static int answer(struct uapi_call *call, size_t offset, uint32_t value)
 
 /* ---- bind ------------------------------------------------------------------------- */
 
-/* No device here is a virtual function, so a token is never wanted. */
-static int check_token(struct client *c, const struct vfio_device_bind_iommufd *bind)
+static int check_token(struct pci_device *dev, struct client *c,
+		       const struct vfio_device_bind_iommufd *bind)
 {
-	uint8_t uuid[16];
+	uint8_t token[VF_TOKEN_BYTES];
 	int err;
 
 	if (!(bind->flags & VFIO_DEVICE_BIND_FLAG_TOKEN))
-		return 0;
-	err = client_copy_in(c, uuid, bind->token_uuid_ptr, sizeof(uuid));
-	return err ? err : -EINVAL;
+		return sriov_check_token(dev, NULL);
+	err = client_copy_in(c, token, bind->token_uuid_ptr, sizeof(token));
+	return err ? err : sriov_check_token(dev, token);
 }
 
 /* With device.bind held. */
@@ -115,7 +115,7 @@ static int bind_locked(struct uapi_call *call,
 
 	if (file->bound)
 		return -EINVAL;
-	err = check_token(call->client, bind);
+	err = check_token(file->dev, call->client, bind);
 	if (err)
 		return err;
 	err = client_get_vfile(call->client, bind->iommufd, &f);
@@ -291,6 +291,7 @@ static void cdev_release(struct vfile *f)
 		port_mutex_unlock(&file->dev->bind);
 		vfio_group_unblock(file->dev->group);
 	}
+	sriov_close(file->dev);
 	port_free(file);
 }
 
@@ -304,6 +305,7 @@ static void by_group_release(struct vfile *f)
 		unbind(dev);
 	port_mutex_unlock(&dev->bind);
 	vfio_group_unuse(dev->group);
+	sriov_close(dev);
 	vfile_put(file->group_file);
 	port_free(file);
 }
@@ -416,15 +418,22 @@ int cdev_open_by_group(struct pci_device *dev, struct vfile *group_file,
 		       struct iommufd_ctx *ctx, struct vfile **out)
 {
 	struct vfio_file *file = port_alloc(sizeof(*file));
-	int err = 0;
+	int err;
 
 	if (!file)
 		return -ENOMEM;
+	err = sriov_open(dev);
+	if (err) {
+		port_free(file);
+		return err;
+	}
 	port_mutex_lock(&dev->bind);
 	if (!dev->group_opens)
 		err = first_open_by_group(dev, ctx);
 	dev->group_opens += !err;
 	port_mutex_unlock(&dev->bind);
+	if (err)
+		sriov_close(dev);
 	if (err) {
 		port_free(file);
 		return err;
@@ -441,9 +450,15 @@ int cdev_open_by_group(struct pci_device *dev, struct vfile *group_file,
 int vfio_cdev_open(struct pci_device *dev, struct vfile **out)
 {
 	struct vfio_file *file = port_alloc(sizeof(*file));
+	int err;
 
 	if (!file)
 		return -ENOMEM;
+	err = sriov_open(dev);
+	if (err) {
+		port_free(file);
+		return err;
+	}
 	vfile_init(&file->f, &cdev_ops, dev->storage_fd, VFILE_STORAGE_BYTES);
 	file->f.rdev = makedev(MACHINE_VFIO_MAJOR, dev->place.index);
 	file->f.label = dev->label;

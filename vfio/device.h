@@ -15,6 +15,7 @@
 #include "vfio/gate.h"
 #include "vfio/pci_device.h"
 #include "vfio/signal.h"
+#include "vfio/sriov.h"
 #include "vfio/watch.h"
 
 #define CONFIG_BYTES     4096u
@@ -113,6 +114,7 @@ struct pci_device {
 	struct port_mutex channels_lock; /* a leaf */
 	struct list channels;
 
+	struct pci_sriov sriov;
 	struct vfio_group *group; /* constant */
 	struct port_mutex bind;
 	struct vfio_file *owner; /* bind: the open of the node that is bound; NULL */
@@ -179,6 +181,8 @@ bool config_memory_enabled(const struct pci_device *dev);
 bool config_io_enabled(const struct pci_device *dev);
 bool config_master_enabled(const struct pci_device *dev);
 void config_set_power(struct pci_device *dev, unsigned state);
+/* The low bits of its register. */
+unsigned config_bar_flags(const struct pci_bar *bar);
 void config_restart(struct pci_device *dev);
 
 /* ---- config_caps.c, config_ext.c: what is in it ----------------------------------- */
@@ -268,6 +272,8 @@ long irq_info_ioctl(struct uapi_call *call);
 long irq_set_ioctl(struct uapi_call *call);
 /* What is enabled: the type, and the limit of MSI's Multiple Message Enable. */
 unsigned irq_type(struct pci_device *dev, unsigned *msi_log);
+/* The client is asked to let go of the device. */
+void irq_request(struct pci_device *dev);
 /* Nobody is told any more. */
 void irq_disable(struct pci_device *dev);
 

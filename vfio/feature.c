@@ -64,6 +64,22 @@ static long low_power_exit(struct pci_device *dev, uint32_t flags, size_t n)
 	return 0;
 }
 
+static long vf_token(struct pci_device *dev, struct client *c, uint32_t flags,
+		     uint64_t va, size_t n)
+{
+	uint8_t token[VF_TOKEN_BYTES];
+	int err;
+
+	if (!sriov_has_token(dev))
+		return -ENOTTY;
+	/* It cannot be read: it may be that of the client before. */
+	err = feature_check(flags, n, VFIO_DEVICE_FEATURE_SET, sizeof(token));
+	if (err != 1)
+		return err;
+	err = client_copy_in(c, token, va, sizeof(token));
+	return err ? err : sriov_set_token(dev, token);
+}
+
 static long serve(struct uapi_call *call, const struct vfio_device_feature *hdr)
 {
 	struct pci_device *dev = vfio_device_of(call);
@@ -71,6 +87,8 @@ static long serve(struct uapi_call *call, const struct vfio_device_feature *hdr)
 	size_t n = hdr->argsz - sizeof(*hdr);
 
 	switch (hdr->flags & VFIO_DEVICE_FEATURE_MASK) {
+	case VFIO_DEVICE_FEATURE_PCI_VF_TOKEN:
+		return vf_token(dev, call->client, hdr->flags, va, n);
 	case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY:
 		return low_power_entry(dev, hdr->flags, n);
 	case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP:

@@ -293,12 +293,38 @@ static int copy_name(struct client *c, uint64_t va, char *name)
 	return -EINVAL;
 }
 
+#define TOKEN_OPTION "vf_token="
+#define UUID_CHARS   36
+
 /*
- * Is it the device's name? After it there may be spaces; an option such as a token is
- * -EINVAL, for no device here is a virtual function.
+ * What follows the device's name: spaces, and a token, at most one. *@has_token, and the
+ * token; or -EINVAL.
  */
-static int match(const struct pci_device *dev, const char *name)
+static int parse_options(const char *s, uint8_t token[VF_TOKEN_BYTES], bool *has_token)
 {
+	const size_t n = strlen(TOKEN_OPTION);
+	int err;
+
+	*has_token = false;
+	while (*(s += strspn(s, " "))) {
+		if (*has_token || strncmp(s, TOKEN_OPTION, n))
+			return -EINVAL;
+		err = sriov_parse_token(s + n, token);
+		if (err)
+			return err;
+		*has_token = true;
+		s += n + UUID_CHARS;
+	}
+	return 0;
+}
+
+/* 0: it is another device's name; 1: it is this one's, and may be opened. */
+static int match(struct pci_device *dev, const char *name)
+{
+	uint8_t token[VF_TOKEN_BYTES];
+	bool has_token;
+	int err;
+
 	const struct pci_bdf *b = &dev->place.bdf;
 	char own[32];
 	size_t n;
@@ -307,7 +333,10 @@ static int match(const struct pci_device *dev, const char *name)
 			     b->device, b->function);
 	if (strncmp(own, name, n) || (name[n] && name[n] != ' '))
 		return 0;
-	return name[n + strspn(name + n, " ")] ? -EINVAL : 1;
+	err = parse_options(name + n, token, &has_token);
+	if (!err)
+		err = sriov_check_token(dev, has_token ? token : NULL);
+	return err ? err : 1;
 }
 
 static int find_device(const struct vfio_group *g, const char *name,
@@ -317,7 +346,7 @@ static int find_device(const struct vfio_group *g, const char *name,
 
 	for_each_in_group(dev, g)
 	{
-		int result = match(dev, name);
+		int result = pci_device_present(dev) ? match(dev, name) : 0;
 
 		*out = dev;
 		if (result)
@@ -457,7 +486,8 @@ int vfio_group_open(struct machine *m, unsigned group, struct vfile **out)
 	int err;
 
 	for (size_t i = 0; !g && i < m->nr_devices; i++)
-		if (m->devices[i]->place.group == group)
+		if (m->devices[i]->place.group == group &&
+		    pci_device_present(m->devices[i]))
 			g = m->devices[i]->group;
 	if (!g)
 		return -ENOENT;

@@ -43,12 +43,15 @@ static struct pci_device *next_on_bus(const struct pci_device *dev, size_t *i)
 #define for_each_on_bus(it, dev)                                                         \
 	for (size_t it##_i = 0; (it = next_on_bus(dev, &it##_i)); it##_i++)
 
+/* Virtual functions come and go, but not while the bindings of the bus are locked. */
+#define for_each_present(it, dev) for_each_on_bus(it, dev) if (pci_device_present(it))
+
 static uint32_t count_on_bus(const struct pci_device *dev)
 {
 	struct pci_device *it;
 	uint32_t n = 0;
 
-	for_each_on_bus(it, dev) n++;
+	for_each_present(it, dev) n++;
 	return n;
 }
 
@@ -126,7 +129,7 @@ static int store_devices(struct uapi_call *call, struct pci_device *dev, uint32_
 	if (!by_group)
 		*flags = VFIO_PCI_HOT_RESET_FLAG_DEV_ID |
 			 VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
-	for_each_on_bus(it, dev)
+	for_each_present(it, dev)
 	{
 		const struct pci_bdf *b = &it->place.bdf;
 
@@ -173,11 +176,11 @@ static void reset_bus(struct pci_device *dev)
 {
 	struct pci_device *it;
 
-	for_each_on_bus(it, dev) port_mutex_lock(&it->config_lock);
-	for_each_on_bus(it, dev) reset_begin(it);
-	for_each_on_bus(it, dev) reset_model(it, UIOMMUFD_RESET_FUNCTION);
-	for_each_on_bus(it, dev) reset_end(it);
-	for_each_on_bus(it, dev) port_mutex_unlock(&it->config_lock);
+	for_each_present(it, dev) port_mutex_lock(&it->config_lock);
+	for_each_present(it, dev) reset_begin(it);
+	for_each_present(it, dev) reset_model(it, UIOMMUFD_RESET_FUNCTION);
+	for_each_present(it, dev) reset_end(it);
+	for_each_present(it, dev) port_mutex_unlock(&it->config_lock);
 }
 
 /* ---- by groups -------------------------------------------------------------------- */
@@ -235,7 +238,7 @@ static long reset_by_groups(struct uapi_call *call, struct pci_device *dev, uint
 		return -ENOMEM;
 	while (!err && groups->n < n)
 		err = add_group(call, groups);
-	for_each_on_bus(it, dev)
+	for_each_present(it, dev)
 	{
 		if (!err && !shown(groups, it))
 			err = -EINVAL;
@@ -257,7 +260,7 @@ static long reset_by_ownership(struct pci_device *dev)
 	long err = 0;
 
 	lock_bindings(dev);
-	for_each_on_bus(it, dev)
+	for_each_present(it, dev)
 	{
 		if (devid_of(dev, it) == (uint32_t)VFIO_PCI_DEVID_NOT_OWNED)
 			err = -EINVAL;

@@ -98,6 +98,7 @@ long reset_ioctl(struct uapi_call *call)
 
 void reset_enable(struct pci_device *dev)
 {
+	sriov_use(dev);
 	port_mutex_lock(&dev->config_lock);
 	config_restart(dev);
 	reset_begin(dev);
@@ -132,6 +133,7 @@ void reset_disable(struct pci_device *dev)
 		reset_model(dev, UIOMMUFD_RESET_FUNCTION);
 	port_rwlock_write_unlock(&dev->memory);
 	port_mutex_unlock(&dev->config_lock);
+	sriov_unuse(dev);
 }
 
 /* ---- low power -------------------------------------------------------------------- */

@@ -215,8 +215,8 @@ int ref_check_alignment(struct ref *r, struct ref_ctx *ctx, uint32_t ioas_id,
 			uint64_t alignment);
 int ref_reserve(struct ref_ioas *ioas, uint64_t start, uint64_t last, unsigned owner);
 void ref_unreserve(struct ref_ioas *ioas, unsigned owner);
-/* Of an area for a domain. */
-int ref_fill(const struct ref_area *a);
+/* Of an area for a domain of such pages. */
+int ref_fill(const struct ref_area *a, uint64_t min_page);
 void ref_ioas_free(struct ref_ioas *ioas);
 
 void ref_ioas_alloc(struct ref *r, const struct op *op, struct outcome *out);
