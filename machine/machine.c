@@ -336,6 +336,8 @@ int machine_open_node(struct machine *m, const char *path, struct vfile **out)
 	struct pci_device *dev;
 	unsigned group;
 
+	/* A group that was closed just before is free again. */
+	files_reap(m->files);
 	if (!strcmp(path, "/dev/iommu"))
 		return iommufd_open(m, out);
 	if (!strcmp(path, "/dev/vfio/vfio"))
