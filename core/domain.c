@@ -255,6 +255,8 @@ int domain_map(struct domain *d, uint64_t iova, const struct run_list *runs,
 	    length - 1 > d->aperture_last - iova)
 		return -EINVAL;
 	prot &= PT_READ | PT_WRITE;
+	if (d->write_only_maps && !(prot & PT_WRITE))
+		return -EINVAL;
 	port_mutex_lock(&d->lock);
 	rc = map_locked(d, iova, runs, offset, length, prot, large, &done, &undo.tables);
 	if (rc) {
@@ -267,6 +269,13 @@ int domain_map(struct domain *d, uint64_t iova, const struct run_list *runs,
 	port_mutex_unlock(&d->lock);
 	domain_gather_finish(&undo);
 	return rc;
+}
+
+void domain_prefetch(struct domain *d, uint64_t iova)
+{
+	port_mutex_lock(&d->lock);
+	pt_prefetch(&d->pt, iova);
+	port_mutex_unlock(&d->lock);
 }
 
 /* ---- dirty bits -------------------------------------------------------------------- */

@@ -139,6 +139,7 @@ static int make_machine(struct session *s, const struct run_options *o)
 	}
 	config.json = json;
 	config.devices = o->devices;
+	config.iommus = o->iommus;
 	config.extensions = o->extensions;
 	config.selftest = o->selftest;
 	err = machine_create(&config, error, sizeof(error), &s->host.machine);

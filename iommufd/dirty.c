@@ -97,7 +97,7 @@ static int read_bitmap(struct client *c, struct domain *d,
 				     (size_t)n);
 		if (err)
 			break;
-		if (p.reach >= p.iova)
+		if (p.reach && p.reach >= p.iova)
 			set_bits(&p, p.iova, p.reach - p.iova + 1);
 		domain_read_dirty(d, p.iova, bytes, keep, set_bits, &p);
 		if (p.any)

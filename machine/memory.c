@@ -538,7 +538,7 @@ static int file_pin(struct mem_source *base, uint64_t offset, uint64_t length,
 		    bool writable, struct run_list *runs)
 {
 	struct source *s = container_of(base, struct source, base);
-	uint64_t start = base->address + offset;
+	uint64_t start = base->address + offset, last;
 	struct window *w;
 	struct stat st;
 	struct pin *p;
@@ -548,7 +548,9 @@ static int file_pin(struct mem_source *base, uint64_t offset, uint64_t length,
 		return err;
 	if (fstat(s->fd, &st) || !S_ISREG(st.st_mode) || !is_memory_file(s->fd))
 		return -EINVAL;
-	if (start + length < start || start + length > (uint64_t)st.st_size)
+	/* Whole pages are pinned, and none of them may reach beyond the file's end. */
+	last = (start + (length - 1)) | (PORT_PAGE_SIZE - 1);
+	if (last < start || last >= (uint64_t)st.st_size)
 		return -EINVAL;
 	p = pin_create(s, offset, length);
 	if (!p)

@@ -17,9 +17,6 @@
 #include "vfio/device.h"
 #include "vfio/group.h"
 
-/* The window of message-signalled interrupts: DMA there is no memory access. */
-static const struct iommufd_resv msi_window = {0xfee00000, 0xfeefffff};
-
 void uiommufd_device_error(struct uiommufd_device *api, const char *format, ...)
 {
 	va_list args;
@@ -52,7 +49,9 @@ static int device_init(struct pci_device *dev)
 	port_mutex_init(&dev->config_lock);
 	port_rwlock_init(&dev->memory);
 	dma_requester_init(&dev->requester);
+	sriov_init(dev, dev->place.pf, dev->place.vf);
 	watcher_init(&dev->watcher);
+	dma_log_init(&dev->log);
 	list_init(&dev->ioeventfds);
 	port_mutex_init(&dev->ioeventfds_lock);
 	return 0;
@@ -61,7 +60,9 @@ static int device_init(struct pci_device *dev)
 static void device_finish(struct pci_device *dev)
 {
 	port_mutex_finish(&dev->ioeventfds_lock);
+	dma_log_finish(&dev->log);
 	watcher_finish(&dev->watcher);
+	sriov_finish(dev);
 	dma_requester_finish(&dev->requester);
 	port_rwlock_finish(&dev->memory);
 	port_mutex_finish(&dev->config_lock);
@@ -100,6 +101,8 @@ static int create_parts(struct pci_device *dev, char *error, size_t cap)
 	if (!err)
 		err = rom_create(dev);
 	if (!err)
+		err = sriov_create(dev, error, cap);
+	if (!err)
 		err = config_create(dev, error, cap);
 	if (err)
 		return err;
@@ -107,11 +110,10 @@ static int create_parts(struct pci_device *dev, char *error, size_t cap)
 		.requester = &dev->requester,
 		.group = dev->place.group_key,
 		.group_owner = dev->place.group_owner,
-		.resv = &msi_window,
-		.nr_resv = 1,
 	};
-	iommufd_vtd_hw_info(&dev->info);
-	reset_model(dev, UIOMMUFD_RESET_POWER_ON);
+	iommufd_unit_connect(dev->place.unit, &dev->info);
+	if (dev->sriov.powered)
+		reset_model(dev, UIOMMUFD_RESET_POWER_ON);
 	return 0;
 }
 
@@ -125,13 +127,13 @@ int pci_device_create(struct machine *m, const struct uiommufd_model *model,
 
 	if (!dev)
 		return -ENOMEM;
+	dev->place = *placement;
 	err = device_init(dev);
 	if (err) {
 		port_free(dev);
 		return err;
 	}
 	dev->machine = m;
-	dev->place = *placement;
 	snprintf(dev->label, sizeof(dev->label), "/dev/vfio/devices/vfio%u",
 		 placement->index);
 	err = create_model(dev, model, options, nr_options, error, error_cap);

@@ -18,10 +18,14 @@ struct world {
 
 static void begin(struct world *w, struct fixture *fx)
 {
+	struct iommufd_unit_config unit;
+
 	w->fx = fx;
 	w->ioas = ioas_alloc(fx);
 	device_init(&w->d, NULL);
-	iommufd_vtd_track_dirty(&w->d.info);
+	iommufd_unit_defaults(&unit, IOMMUFD_UNIT_VTD);
+	unit.dirty = true;
+	device_behind(&w->d, &unit);
 	assert_ok(device_bind(fx, &w->d));
 	assert_ok(hwpt_alloc(fx, IOMMU_HWPT_ALLOC_DIRTY_TRACKING, w->d.id, w->ioas,
 			     &w->hwpt));
@@ -237,6 +241,28 @@ static void large(void **state)
 	end(&w);
 }
 
+/* The page at IOVA 0 is like any other. */
+static void at_zero(void **state)
+{
+	const struct query all = {.iova = 0, .length = 4 * PAGE};
+	uint64_t bits = 0;
+	struct world w;
+
+	begin(&w, *state);
+	map(&w, 0, 4 * PAGE);
+	assert_ok(track(&w, IOMMU_HWPT_DIRTY_TRACKING_ENABLE));
+	assert_ok(query(&w, all, &bits));
+	assert_int_equal(bits, 0);
+	put(&w, PAGE);
+	assert_ok(query(&w, all, &bits));
+	assert_int_equal(bits, 2);
+	bits = 0;
+	put(&w, 0);
+	assert_ok(query(&w, all, &bits));
+	assert_int_equal(bits, 1);
+	end(&w);
+}
+
 /* What cannot be written to is no reason to fail, as on Linux. */
 static void bad_bitmap(void **state)
 {
@@ -261,7 +287,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		T(capability), T(writes), T(arguments), T(large), T(bad_bitmap),
+		T(capability), T(writes),  T(arguments),
+		T(large),      T(at_zero), T(bad_bitmap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

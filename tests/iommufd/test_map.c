@@ -409,8 +409,11 @@ static void other_files(void **state)
 {
 	struct fixture *fx = *state;
 	struct world w;
-	int self = fd_of(fx, fx->iommu), mem = memfd(PAGE);
+	int self = fd_of(fx, fx->iommu), mem = memfd(PAGE), part = memfd(2 * PAGE - 1);
 	const struct step attached[] = {
+		STEP("a page that the file ends in", EINVAL, .fd = part, .start = PAGE,
+		     .length = PAGE),
+		STEP("the page before it", 0, .fd = part, .length = PAGE),
 		STEP("iommufd itself", EINVAL, .fd = self, .length = PAGE),
 		STEP("memfd past its end", EINVAL, .fd = mem, .length = 0x2000),
 		STEP("memfd", 0, .fd = mem, .length = PAGE),
@@ -418,12 +421,13 @@ static void other_files(void **state)
 	const struct step alone[] = {STEP("", 0, .fd = self, .length = PAGE)};
 
 	world_begin(fx, &w, true);
-	run_steps(fx, &w, attached, 3);
+	run_steps(fx, &w, attached, 5);
 	iommufd_device_detach(w.dev.dev);
 	run_steps(fx, &w, alone, 1);
 	assert_err(device_attach(&w.dev, w.ioas, NULL), EINVAL);
 	close(self);
 	close(mem);
+	close(part);
 	world_end(&w);
 }
 
