@@ -15,6 +15,7 @@
 #include "bench/harness.h"
 #include "core/dma.h"
 #include "core/ioas.h"
+#include "port/port.h"
 
 #define PAGE     ((uint64_t)4096)
 #define RW       (IOAS_READ | IOAS_WRITE)
@@ -261,7 +262,7 @@ static void map_known(void *arg, uint64_t n)
 
 static size_t heap_bytes(void)
 {
-	return mallinfo2().uordblks + mallinfo2().hblkhd;
+	return mallinfo2().uordblks + mallinfo2().hblkhd + port_pool_bytes();
 }
 
 static void many(struct bench *b, unsigned nr_domains)
@@ -359,8 +360,10 @@ static void *load_thread(void *arg)
 	struct dma_channel *ch = calloc(1, sizeof(*ch));
 
 	dma_channel_init(ch, l->requester);
+	port_dma_burst_begin();
 	while (!atomic_load_explicit(&l->stop, memory_order_relaxed))
 		dma_copy(ch, LOAD_AT, LOAD_AT + (1 << 20), 1 << 16, NULL);
+	port_dma_burst_end();
 	free(ch);
 	return NULL;
 }

@@ -15,7 +15,8 @@
  * Sections. A translation is used only in the section that made it, up to the next
  * quiesce; after one everything is translated anew. A copy in a section that its caller
  * opened cannot quiesce (port_dma_quiesce() does nothing in an inner section), so the
- * caller decides how long a revoke may wait for it.
+ * caller decides how long a revoke may wait for it. What may block is done outside of
+ * sections, and in a burst (core/port.h) with the thread at rest.
  *
  * A change of domain is one step under the locks of both domains (taken in the order of
  * their addresses, the only place that holds two): move the requester from list to list,
@@ -37,12 +38,21 @@
  * class under the address that was asked for. The entries used last, one for reads and
  * one for writes, are tried first: streams never search.
  *
+ * Nested translation. A path with a first stage is walked in two steps, and what they
+ * have in common is cached as one entry. A guest's table in a remote window is walked
+ * aside: the section is left with the domain's remote count held, as for a copy, and the
+ * result kept in the channel under the epoch from before the walk. Back in a section it
+ * counts for as long as that epoch does; so an invalidation, which bumps the epoch and
+ * then waits for both, is never overtaken by what was read before it.
+ *
  * Faults. Permissions are checked in the entry; DMA_FAULT_ABORT is a window that did
  * not answer: a direct copy that hit bad memory, or a remote op that failed. Then the
  * piece is repeated page by page, to name the first page that is bad exactly; not so
  * for remote device memory, where reading twice may have side effects.
  */
 #include "core/dma.h"
+
+#include "core/first_stage.h"
 
 #define ENTRIES DMA_IOTLB_ENTRIES
 
@@ -100,24 +110,46 @@ static void drain(struct domain *d)
 		domain_remote_drain(d);
 }
 
-void dma_requester_attach(struct dma_requester *r, struct domain *domain)
+static struct domain *domain_of(const struct dma_path *path)
 {
-	struct domain *old;
+	return path ? path->domain : NULL;
+}
+
+void dma_requester_attach_path(struct dma_requester *r, const struct dma_path *path)
+{
+	struct domain *from, *to = domain_of(path);
+	const struct dma_path *old;
 
 	port_mutex_lock(&r->attach_lock);
-	old = atomic_load_explicit(&r->domain, memory_order_relaxed);
-	if (old != domain) {
-		lock_both(old, domain);
+	old = atomic_load_explicit(&r->path, memory_order_relaxed);
+	from = domain_of(old);
+	if (old != path) {
+		lock_both(from, to);
 		list_remove(&r->on_domain);
-		if (domain)
-			list_append(&domain->requesters, &r->on_domain);
-		atomic_store_explicit(&r->domain, domain, memory_order_release);
+		if (to)
+			list_append(&to->requesters, &r->on_domain);
+		atomic_store_explicit(&r->path, path, memory_order_release);
 		dma_requester_invalidate(r);
-		unlock_both(old, domain);
-		if (old)
-			drain(old);
+		unlock_both(from, to);
+		if (from)
+			drain(from);
 	}
 	port_mutex_unlock(&r->attach_lock);
+}
+
+void dma_path_invalidate(const struct dma_path *path)
+{
+	struct domain *d = path->domain;
+
+	port_mutex_lock(&d->lock);
+	list_for_each (it, &d->requesters) {
+		struct dma_requester *r = list_entry(it, struct dma_requester, on_domain);
+
+		if (atomic_load_explicit(&r->path, memory_order_relaxed) == path)
+			dma_requester_invalidate(r);
+	}
+	port_mutex_unlock(&d->lock);
+	drain(d);
 }
 
 void dma_requester_set_master(struct dma_requester *r, bool on)
@@ -127,7 +159,7 @@ void dma_requester_set_master(struct dma_requester *r, bool on)
 	if (!on) {
 		dma_requester_invalidate(r);
 		/* Under attach_lock no other domain can be in use any more. */
-		drain(atomic_load_explicit(&r->domain, memory_order_relaxed));
+		drain(domain_of(atomic_load_explicit(&r->path, memory_order_relaxed)));
 	}
 	port_mutex_unlock(&r->attach_lock);
 }
@@ -196,8 +228,8 @@ void dma_channel_init(struct dma_channel *ch, struct dma_requester *r)
 }
 
 /*
- * All of the page lies in the window: windows start on a multiple of 1 GiB, which no page
- * is larger than, and what is mapped ends inside. The run may go on into the next window.
+ * All of the page lies in the window: pages are made of runs, and a run never crosses one.
+ * What is contiguous with it may go on into the next window.
  */
 static inline void make_entry(struct dma_iotlb_entry *e, uint64_t epoch, uint64_t iova,
 			      const struct pt_translation *tr, struct phys_window *w)
@@ -212,11 +244,51 @@ static inline void make_entry(struct dma_iotlb_entry *e, uint64_t epoch, uint64_
 	e->prot = tr->prot;
 }
 
+/* Besides the reasons: leave the section for walk_aside(), and try again. */
+#define TRANSLATE_ASIDE ((enum dma_fault_reason)FIRST_STAGE_ASIDE)
+
+static enum dma_fault_reason walk_first(struct dma_channel *ch,
+					const struct first_stage *fs, uint64_t epoch,
+					uint64_t iova, bool write,
+					struct first_stage_page *page)
+{
+	const struct dma_aside *a = &ch->aside[write];
+
+	if (a->epoch != epoch || iova - a->iova >= a->bytes || !permits(a->prot, write))
+		return (enum dma_fault_reason)first_stage_walk(fs, iova, write, false,
+							       page);
+	page->gpa = a->gpa + (iova - a->iova);
+	page->page_bytes = a->bytes;
+	page->prot = a->prot;
+	return DMA_FAULT_NONE;
+}
+
+/* @tr is of @page's GPA; make it one of the IOVA: what the two have in common. */
+static void nest(uint64_t iova, const struct first_stage_page *page,
+		 struct pt_translation *tr)
+{
+	uint64_t into = page->gpa - tr->page_iova;
+
+	tr->prot &= page->prot | PT_MMIO;
+	if (tr->page_bytes > page->page_bytes) {
+		tr->page_bytes = tr->run_bytes = page->page_bytes;
+		tr->page_iova = iova & ~(page->page_bytes - 1);
+		return;
+	}
+	tr->run_bytes =
+		min_u64(tr->run_bytes,
+			page->page_bytes - (tr->page_iova & (page->page_bytes - 1)));
+	tr->page_iova = iova - into;
+}
+
 static enum dma_fault_reason walk(struct dma_channel *ch, uint64_t epoch, uint64_t iova,
 				  bool write, struct dma_target *t, struct remote *remote)
 {
 	struct dma_requester *r = ch->requester;
 	struct dma_iotlb_entry scratch, *e = &scratch;
+	struct first_stage_page page = {.gpa = iova};
+	enum dma_fault_reason reason;
+	const struct dma_path *path;
 	struct pt_translation tr;
 	struct phys_window *w;
 	struct domain *d;
@@ -225,19 +297,27 @@ static enum dma_fault_reason walk(struct dma_channel *ch, uint64_t epoch, uint64
 	count_up(&ch->misses);
 	if (!atomic_load_explicit(&r->master, memory_order_acquire))
 		return DMA_FAULT_NO_MASTER;
-	d = atomic_load_explicit(&r->domain, memory_order_acquire);
-	if (!d)
+	path = atomic_load_explicit(&r->path, memory_order_acquire);
+	if (!path)
 		return DMA_FAULT_BLOCKED;
+	d = path->domain;
 	remote->domain = d;
 	remote->counted = remote_used(d);
 	dirty_on = atomic_load_explicit(&d->dirty_on, memory_order_acquire);
-	if (!pt_walk(&d->pt, iova, &tr))
+	if (path->first) {
+		reason = walk_first(ch, path->first, epoch, iova, write, &page);
+		if (reason)
+			return reason;
+	}
+	if (!pt_walk(&d->pt, page.gpa, &tr))
 		return DMA_FAULT_UNMAPPED;
 	if (!permits(tr.prot, write))
 		return DMA_FAULT_PERM;
+	if (path->first)
+		nest(iova, &page, &tr);
 	if (dirty_on && write) {
 		/* A page that is being taken away needs no bit. */
-		pt_set_dirty(&d->pt, iova);
+		pt_set_dirty(&d->pt, page.gpa);
 		tr.run_bytes = tr.page_bytes;
 	}
 	/* Where a write must set a bit, what a read leaves behind is of no use to it. */
@@ -258,6 +338,41 @@ static enum dma_fault_reason walk(struct dma_channel *ch, uint64_t epoch, uint64
 	return DMA_FAULT_NONE;
 }
 
+/*
+ * Inside a section, which it leaves meanwhile: walk a guest's table that lies in remote
+ * memory, and keep the result for the next try. Whatever was translated before is dead.
+ */
+static enum dma_fault_reason walk_aside(struct dma_channel *ch, uint64_t iova, bool write)
+{
+	struct dma_requester *r = ch->requester;
+	uint64_t epoch = atomic_load_explicit(&r->epoch, memory_order_acquire);
+	const struct dma_path *path =
+		atomic_load_explicit(&r->path, memory_order_acquire);
+	struct first_stage_page page;
+	unsigned phase;
+	int rc;
+
+	if (!path || !path->first)
+		return DMA_FAULT_NONE;
+	if (!remote_used(path->domain))
+		domain_remote_enable(path->domain);
+	phase = domain_remote_begin(path->domain);
+	port_dma_leave();
+	port_dma_rest();
+	rc = first_stage_walk(path->first, iova, write, true, &page);
+	domain_remote_end(path->domain, phase);
+	port_dma_enter();
+	if (!rc)
+		ch->aside[write] = (struct dma_aside){
+			.epoch = epoch,
+			.iova = iova & ~(page.page_bytes - 1),
+			.bytes = page.page_bytes,
+			.gpa = page.gpa & ~(page.page_bytes - 1),
+			.prot = page.prot,
+		};
+	return (enum dma_fault_reason)rc;
+}
+
 /* Not the entry used last; perhaps another, else walk. */
 static __attribute__((noinline)) enum dma_fault_reason
 search(struct dma_channel *ch, uint64_t epoch, uint64_t iova, bool write,
@@ -266,7 +381,8 @@ search(struct dma_channel *ch, uint64_t epoch, uint64_t iova, bool write,
 	for (unsigned class = 0; class < ARRAY_LEN(class_shift); class ++) {
 		struct dma_iotlb_entry *e = slot(ch, iova, class);
 
-		/* One that does not permit it may be older than a dirty bit: ask again. */
+		/* One that does not permit it may be older than a dirty bit: ask again.
+		 */
 		if (!(ch->classes & 1u << class) || !entry_hits(e, epoch, iova) ||
 		    !permits(e->prot, write))
 			continue;
@@ -308,6 +424,8 @@ int dma_translate(struct dma_channel *ch, uint64_t iova, bool write,
 	struct remote remote;
 	enum dma_fault_reason reason = translate(ch, iova, write, out, &remote);
 
+	if (reason == TRANSLATE_ASIDE)
+		reason = DMA_FAULT_ABORT;
 	return reason ? fail(fault, reason, iova, write) : 0;
 }
 
@@ -320,8 +438,10 @@ static int report(struct dma_channel *ch, const struct dma_fault *f,
 	if (f->reason == DMA_FAULT_NONE)
 		return 0;
 	atomic_fetch_add_explicit(&r->faults, 1, memory_order_relaxed);
-	if (r->on_fault)
+	if (r->on_fault) {
+		port_dma_rest();
 		r->on_fault(r, f);
+	}
 	if (fault)
 		*fault = *f;
 	return -EFAULT;
@@ -390,6 +510,7 @@ static size_t move_remote(struct dma_channel *ch, const struct transfer *x,
 	size_t done;
 
 	port_dma_leave();
+	port_dma_rest();
 	if (x->dir == FROM_BYTE) {
 		at = ch->bounce;
 		memset(at, x->byte, n);
@@ -420,6 +541,11 @@ static uint64_t transfer(struct dma_channel *ch, const struct transfer *x, uint6
 		f->reason = iova + done < iova
 				    ? DMA_FAULT_UNMAPPED
 				    : translate(ch, iova + done, write, &t, &remote);
+		if (f->reason == TRANSLATE_ASIDE) {
+			f->reason = walk_aside(ch, iova + done, write);
+			if (!f->reason)
+				continue;
+		}
 		if (f->reason)
 			break;
 		len = min_u64(min_u64(n - done, t.bytes), budget);
@@ -576,6 +702,11 @@ int dma_copy(struct dma_channel *ch, uint64_t dst, uint64_t src, uint64_t n,
 		}
 		f.reason =
 			translate_both(ch, dst + done, src + done, &to, &from, &f.write);
+		if (f.reason == TRANSLATE_ASIDE) {
+			f.reason = walk_aside(ch, (f.write ? dst : src) + done, f.write);
+			if (!f.reason)
+				continue;
+		}
 		if (f.reason)
 			break;
 		len = min_u64(min_u64(n - done, budget), min_u64(to.bytes, from.bytes));

@@ -2,8 +2,9 @@
 /*
  * The DMA path: what a simulated device uses to reach memory.
  *
- * A requester is one source of DMA on the bus (a PCI function). It translates through
- * at most one domain; without one every access faults, as behind an IOMMU that blocks.
+ * A requester is one source of DMA on the bus (a PCI function, or a PASID of one). It
+ * translates through at most one path: a domain, perhaps with a guest's own table before
+ * it (first_stage.h); without one every access faults, as behind an IOMMU that blocks.
  * A channel belongs to a requester and holds an IOTLB; it is used by one thread at a
  * time, so a device with several engines has several channels.
  *
@@ -46,14 +47,15 @@ struct dma_fault {
 };
 
 struct dma_requester {
-	_Atomic(struct domain *) domain; /* written under domain locks by attach */
-	_Atomic uint64_t epoch;          /* bumped by every invalidation; never 0 */
-	_Atomic bool master;             /* may start transactions at all (PCI BME) */
+	/* Written under domain locks by attach. */
+	_Atomic(const struct dma_path *) path;
+	_Atomic uint64_t epoch; /* bumped by every invalidation; never 0 */
+	_Atomic bool master;    /* may start transactions at all (PCI BME) */
 	struct list on_domain;
 	struct port_mutex attach_lock; /* serialises attach, detach and set_master */
 	_Atomic uint64_t faults;       /* how many so far */
-	/* Told of each fault, on the device's thread, outside any DMA section of ours.
-	 * Optional. */
+	/* Told of each fault, on the device's thread, outside any DMA section of ours and
+	 * at rest. Optional. */
 	void (*on_fault)(struct dma_requester *r, const struct dma_fault *f);
 };
 
@@ -62,11 +64,20 @@ void dma_requester_init(struct dma_requester *r);
 /* Detaches. No channel is used any more. */
 void dma_requester_finish(struct dma_requester *r);
 /*
- * Translate through @domain from now on (NULL: block). The change is atomic for the
- * device: an access sees the one domain or the other. When it returns no access
- * through the former domain is in flight. Cannot fail.
+ * Translate through @path, or @domain alone, from now on (NULL: block). The change is
+ * atomic for the device: an access sees the one path or the other. When it returns no
+ * access through the former path is in flight. Cannot fail.
  */
-void dma_requester_attach(struct dma_requester *r, struct domain *domain);
+void dma_requester_attach_path(struct dma_requester *r, const struct dma_path *path);
+static inline void dma_requester_attach(struct dma_requester *r, struct domain *domain)
+{
+	dma_requester_attach_path(r, domain ? &domain->path : NULL);
+}
+/*
+ * For all requesters that are attached to it: what they have cached is not used any more,
+ * and nothing that used it is in flight when this returns.
+ */
+void dma_path_invalidate(const struct dma_path *path);
 /* Turn bus mastering on or off; off waits until no access is in flight. */
 void dma_requester_set_master(struct dma_requester *r, bool on);
 
@@ -89,6 +100,14 @@ struct dma_iotlb_entry {
 	unsigned prot;
 };
 
+/* A page of a guest's table that could only be walked aside; see dma.c. */
+struct dma_aside {
+	uint64_t epoch; /* as that of an IOTLB entry */
+	uint64_t iova, bytes;
+	uint64_t gpa; /* of the first byte */
+	unsigned prot;
+};
+
 struct dma_channel {
 	struct dma_requester *requester;
 	/* Entries of @iotlb: the ones that were used last, to read and to write. */
@@ -97,6 +116,7 @@ struct dma_channel {
 	unsigned classes;
 	_Atomic uint64_t hits, misses; /* written by the channel's thread only */
 	struct dma_iotlb_entry iotlb[DMA_IOTLB_ENTRIES];
+	struct dma_aside aside[2]; /* for reads, for writes */
 	unsigned char bounce[DMA_BOUNCE_BYTES];
 };
 
@@ -107,7 +127,8 @@ void dma_channel_init(struct dma_channel *ch, struct dma_requester *r);
  * Translate one IOVA for reading or writing. Only inside a DMA section, and the result
  * is dead after the section's end or a quiesce. On success up to @out->bytes from the
  * IOVA on are contiguous in @out->window. On failure *@fault (may be NULL) says why; it
- * is recorded nowhere else, since a section is no place to tell of faults.
+ * is recorded nowhere else, since a section is no place to tell of faults. A guest's
+ * table in remote memory cannot be walked here: DMA_FAULT_ABORT.
  */
 struct dma_target {
 	struct phys_window *window;

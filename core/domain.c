@@ -59,6 +59,7 @@ int domain_create(struct phys *phys, const struct pt_format *format, uint64_t pa
 		port_free(d);
 		return -ENOMEM;
 	}
+	d->path.domain = d;
 	d->phys = phys;
 	d->page_sizes = page_sizes;
 	d->aperture_last = ~(uint64_t)0 >> (64 - format->iova_bits);
@@ -254,6 +255,8 @@ int domain_map(struct domain *d, uint64_t iova, const struct run_list *runs,
 	    length - 1 > d->aperture_last - iova)
 		return -EINVAL;
 	prot &= PT_READ | PT_WRITE;
+	if (d->write_only_maps && !(prot & PT_WRITE))
+		return -EINVAL;
 	port_mutex_lock(&d->lock);
 	rc = map_locked(d, iova, runs, offset, length, prot, large, &done, &undo.tables);
 	if (rc) {
@@ -266,6 +269,13 @@ int domain_map(struct domain *d, uint64_t iova, const struct run_list *runs,
 	port_mutex_unlock(&d->lock);
 	domain_gather_finish(&undo);
 	return rc;
+}
+
+void domain_prefetch(struct domain *d, uint64_t iova)
+{
+	port_mutex_lock(&d->lock);
+	pt_prefetch(&d->pt, iova);
+	port_mutex_unlock(&d->lock);
 }
 
 /* ---- dirty bits -------------------------------------------------------------------- */

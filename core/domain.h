@@ -19,8 +19,22 @@
 #include "core/phys.h"
 #include "core/pt.h"
 
+struct domain;
+struct first_stage;
+
+/*
+ * What a requester translates through: a domain, or a guest's own page table before it
+ * (first_stage.h). Constant, and one pointer to whoever attaches it, so that a change of
+ * both is one step.
+ */
+struct dma_path {
+	struct domain *domain;
+	const struct first_stage *first; /* NULL: the domain alone */
+};
+
 struct domain {
-	struct phys *phys; /* outlives the domain */
+	struct dma_path path; /* to the domain itself */
+	struct phys *phys;    /* outlives the domain */
 	struct port_mutex lock;
 	struct pt pt;        /* written under lock, walked without */
 	uint64_t page_sizes; /* in use: the format's, or fewer. Constant. */
@@ -29,6 +43,10 @@ struct domain {
 	/* Does the hardware record writes for this domain? Constant, like the aperture.
 	 */
 	bool tracks_dirty;
+	bool write_only_maps; /* nothing can be mapped that may not be written. Constant. */
+	/* Of the IOMMU that made it (iommufd/driver.h): what it has to remember.
+	 * Constant. */
+	uint32_t traits;
 	_Atomic bool dirty_on;  /* and is anybody interested just now? */
 	struct list requesters; /* dma_requester.on_domain, under lock */
 	/* Has a remote copy ever been started? Set under lock, never cleared. */
@@ -76,6 +94,8 @@ uint64_t domain_min_page(const struct domain *d);
  */
 int domain_map(struct domain *d, uint64_t iova, const struct run_list *runs,
 	       uint64_t offset, uint64_t length, unsigned prot, bool large);
+/* Something is about to be mapped at @iova: lets the CPU wait for less then. */
+void domain_prefetch(struct domain *d, uint64_t iova);
 void domain_unmap(struct domain *d, uint64_t iova, uint64_t length,
 		  struct domain_gather *gather);
 /* The same for many ranges: one lock, one invalidation. */

@@ -8,7 +8,7 @@
  * prove it.
  *
  * Rules every port keeps:
- *  - Only port_alloc(), port_alloc_page() and port_alloc_page_pair() can fail. Locks, RCU and free cannot.
+ *  - Only the functions port_alloc*() can fail. Locks, RCU and free cannot.
  *  - Error values are negative Linux errnos (core/errno.h).
  *  - Locks are not recursive.
  */
@@ -43,6 +43,13 @@ void port_free_page(void *p);
 /* Two zeroed pages in a row, aligned to a page: a table and what is kept beside it. */
 void *port_alloc_page_pair(void);
 void port_free_page_pair(void *p);
+
+/*
+ * A node of a large tree: zeroed, of @size 512 or 1024 bytes, aligned to 512, or NULL.
+ * They are packed together, so that a walk at random touches few of the CPU's pages.
+ */
+void *port_alloc_node(size_t size);
+void port_free_node(void *p, size_t size);
 
 /* ---- locks -------------------------------------------------------------------- */
 
@@ -88,6 +95,25 @@ void port_dma_leave(void);
  */
 void port_dma_quiesce(void);
 /*
+ * Bursts. Opening and closing a section costs full memory barriers, which after a copy
+ * wait for everything that the copy has stored. A thread that is about to open one
+ * section after the other begins a burst: then they cost next to nothing, and in return
+ * a grace period may wait for the thread between two sections as well, until its next
+ * section ends or it rests. So what is said of a section above holds for the time
+ * between two sections of a burst, too.
+ *
+ * Bursts begin and end outside of sections. They do not nest: a second begin, or an end
+ * without one, does nothing.
+ */
+void port_dma_burst_begin(void);
+void port_dma_burst_end(void);
+/*
+ * In a burst and outside of sections: nobody has to wait for this thread before its next
+ * section. Before anything that may block, or take longer than the chunk of a copy. The
+ * burst goes on. Anywhere else it does nothing.
+ */
+void port_dma_rest(void);
+/*
  * Wait until every section that was open at the call has ended or quiesced. May be
  * called inside a section by mistake of a device model: then the caller's own section
  * counts as quiesced.
@@ -102,6 +128,11 @@ void port_rcu_synchronize(void);
  */
 int port_copy_guarded(void *dst, const void *src, size_t n);
 int port_fill_guarded(void *dst, int byte, size_t n);
+
+/* The same for one aligned word that others may change meanwhile: load it; or replace it
+ * by @desired if it is *@expected, which gets what was there. 0 or -EFAULT. */
+int port_load64_guarded(const void *src, uint64_t *value);
+int port_swap64_guarded(void *dst, uint64_t *expected, uint64_t desired);
 
 /* Let others run: only for waits that are expected to be short (a drain). */
 void port_yield(void);

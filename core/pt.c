@@ -187,7 +187,7 @@ static int map_joined(struct map_cursor *c, pt_entry *entries, unsigned level,
 
 		if (f->present(entry_load(&entries[i])))
 			return -EEXIST;
-		entry_store(&entries[i], order ? f->join(entry, order) : entry);
+		entry_store(&entries[i], order ? f->join(entry, level, order) : entry);
 		++*added;
 		c->iova += bytes;
 		c->spa += bytes;
@@ -247,7 +247,7 @@ static int map_child(struct map_cursor *c, pt_entry *table, unsigned level, unsi
 		return rc;
 	}
 	side_of(table)->live[i] = child_added;
-	entry_store(&table[i], f->make_table((uintptr_t)child));
+	entry_store(&table[i], f->make_table((uintptr_t)child, level));
 	++*added;
 	return rc;
 }
@@ -311,6 +311,21 @@ int pt_map(struct pt *pt, uint64_t iova, uint64_t spa, uint64_t length, unsigned
 	if (rc && c.iova > iova)
 		pt_unmap(pt, iova, c.iova - iova, gather);
 	return rc;
+}
+
+void pt_prefetch(const struct pt *pt, uint64_t iova)
+{
+	const struct pt_format *f = pt->format;
+	const pt_entry *table = pt->root;
+
+	for (unsigned level = f->levels - 1; level > 0; level--) {
+		uint64_t entry = entry_load(&table[pt_level_index(f, level, iova)]);
+
+		if (!is_table(f, entry, level))
+			return;
+		table = child_of(f, entry, level);
+	}
+	__builtin_prefetch((const void *)&table[pt_level_index(f, 0, iova)], 1);
 }
 
 /* ---- unmap ---------------------------------------------------------------------- */
@@ -457,7 +472,7 @@ static unsigned read_dirty_page(struct dirty_read *r, pt_entry *table, unsigned 
 {
 	const struct pt_format *f = r->format;
 	unsigned shift = pt_level_shift(f, level);
-	unsigned n = f->order ? 1u << f->order(entry_load(&table[*i])) : 1;
+	unsigned n = f->order ? 1u << f->order(entry_load(&table[*i]), level) : 1;
 	uint64_t bytes = (uint64_t)n << shift;
 	bool any = false;
 

@@ -57,15 +57,18 @@ struct pt_format {
 	/* The SPA of a page or table entry. */
 	uint64_t (*address)(uint64_t entry, unsigned level);
 	uint64_t (*make_page)(uint64_t spa, unsigned level, unsigned prot);
-	uint64_t (*make_table)(uint64_t spa);
+	/* An entry at @level for a table one level below. */
+	uint64_t (*make_table)(uint64_t spa, unsigned level);
 	unsigned (*prot)(uint64_t entry);
 	/*
-	 * Joined entries: mark an entry as one of 2^@order neighbours that make up one
-	 * page, and read the mark. Each still holds its own address. NULL: there are
-	 * none.
+	 * Joined entries: mark an entry at @level as one of 2^@order neighbours that make
+	 * up one page, and read the mark; 0: a page of its own. NULL: there are none.
 	 */
-	uint64_t (*join)(uint64_t entry, unsigned order);
-	unsigned (*order)(uint64_t entry);
+	uint64_t (*join)(uint64_t entry, unsigned level, unsigned order);
+	unsigned (*order)(uint64_t entry, unsigned level);
+	/* Each of them is the same and has the address of the whole page; else each has
+	 * its own. */
+	bool joined_alike;
 	/* The bit that a write by a device sets in a page's entry. 0: there is none. */
 	uint64_t dirty;
 	/*
@@ -85,6 +88,11 @@ struct pt_format {
 
 /* Intel VT-d second stage, 4 levels, 48 bits; 4 KiB, 2 MiB, 1 GiB. VT-d spec 9.8. */
 extern const struct pt_format pt_vtd_s2;
+/* Intel VT-d first stage, the same shape; VT-d spec 9.7. */
+extern const struct pt_format pt_vtd_s1;
+/* AMD version 1, 4 levels, 48 bits; any power of two but 512 GiB. AMD IOMMU spec 2.2.3.
+ */
+extern const struct pt_format pt_amd_v1;
 
 /*
  * Table pages live in our own process; what the format stores as a table's "SPA" is
@@ -124,6 +132,8 @@ void pt_finish(struct pt *pt);
  */
 int pt_map(struct pt *pt, uint64_t iova, uint64_t spa, uint64_t length, unsigned prot,
 	   uint64_t page_sizes, struct pt_gather *gather);
+/* Have the CPU fetch the entry for @iova, which is about to be written. */
+void pt_prefetch(const struct pt *pt, uint64_t iova);
 /* Returns whether anything was mapped there. */
 bool pt_unmap(struct pt *pt, uint64_t iova, uint64_t length, struct pt_gather *gather);
 

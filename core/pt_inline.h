@@ -6,11 +6,11 @@
  * The walk takes no lock. Every entry is loaded once, with acquire, before anything
  * below it: whoever sees a pointer to a table sees the table filled in.
  *
- * At level 0 the walk also looks at the following entries in the same cache line, which
- * it has just fetched: where they continue the page (SPA contiguous, same permissions),
- * run_bytes says so, and a copy through many small pages translates less often. Each of
- * them was valid at a moment after the walk began, which is all that a translation ever
- * means.
+ * At a smallest page the walk also looks at the following entries in the same cache line,
+ * which it has just fetched: where they continue the page (SPA contiguous, same
+ * permissions), run_bytes says so, and a copy through many small pages translates less
+ * often. Each of them was valid at a moment after the walk began, which is all that a
+ * translation ever means.
  */
 #ifndef CORE_PT_INLINE_H
 #define CORE_PT_INLINE_H
@@ -62,7 +62,7 @@ pt_walk_format(const struct pt_format *f, const pt_entry *root, uint64_t iova,
 {
 	const pt_entry *table = root;
 	unsigned level = f->levels - 1;
-	unsigned index;
+	unsigned index, shift;
 	uint64_t entry;
 
 	if (f->iova_bits < 64 && iova >> f->iova_bits != 0)
@@ -77,11 +77,15 @@ pt_walk_format(const struct pt_format *f, const pt_entry *root, uint64_t iova,
 		table = pt_table_of(f, entry, level);
 	}
 
-	out->page_bytes = (uint64_t)1 << pt_level_shift(f, level);
+	shift = pt_level_shift(f, level);
+	if (f->joined_alike)
+		shift += f->order(entry, level);
+	out->page_bytes = (uint64_t)1 << shift;
 	out->page_iova = iova & ~(out->page_bytes - 1);
 	out->spa = f->address(entry, level) + (iova - out->page_iova);
 	out->prot = f->prot(entry);
-	out->run_bytes = level ? out->page_bytes : pt_walk_run(f, table, index, entry);
+	out->run_bytes = shift > f->page_shift ? out->page_bytes
+					       : pt_walk_run(f, table, index, entry);
 	return true;
 }
 

@@ -50,7 +50,7 @@ static inline uint64_t vtd_make_page(uint64_t spa, unsigned level, unsigned prot
 	return entry;
 }
 
-static inline uint64_t vtd_make_table(uint64_t spa)
+static inline uint64_t vtd_make_table(uint64_t spa, unsigned level)
 {
 	return spa | VTD_R | VTD_W;
 }

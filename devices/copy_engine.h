@@ -19,12 +19,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "devices/pattern.h"
 #include "uiommufd/device.h"
 
-#define COPY_ENGINE_VECTORS       4
-#define COPY_ENGINE_MAX_ORDER     16 /* log2 of the largest ring */
-#define COPY_ENGINE_DESC_BYTES    64
-#define COPY_ENGINE_PATTERN_BYTES ((size_t)64 * 1024)
+#define COPY_ENGINE_VECTORS    4
+#define COPY_ENGINE_MAX_ORDER  16 /* log2 of the largest ring */
+#define COPY_ENGINE_DESC_BYTES 64
 
 /* STATUS.STATE */
 enum copy_engine_state {
@@ -100,6 +100,7 @@ struct copy_engine_job {
 struct copy_engine {
 	struct uiommufd_device *dev;
 	uint64_t vram_size;
+	struct uiommufd_sriov sriov; /* constant */
 	uint8_t *vram;
 	struct uiommufd_channel *channel;
 	struct uiommufd_worker *worker; /* NULL: power-on failed, the engine is broken */
@@ -108,8 +109,7 @@ struct copy_engine {
 	struct copy_engine_regs regs;
 
 	struct copy_engine_job job;
-	uint64_t pattern_value; /* what `pattern` is full of, in little-endian order */
-	uint8_t *pattern;
+	struct pattern pattern;
 };
 
 /* What is left to do when the lock has been released. */

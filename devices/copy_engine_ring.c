@@ -8,6 +8,9 @@
  * that was the last one completes it. Between steps the engine can be stopped, between
  * runs also paused, so neither waits for more than a piece.
  *
+ * All of a run is one burst, but for bytes that stay inside the VRAM. The lock is held
+ * for a few instructions by anybody, so it may be waited for in a burst.
+ *
  * CONSUMER advances only in retire(). A job that fails or is stopped is dropped; a
  * retry fetches it again.
  */
@@ -153,6 +156,14 @@ static struct failure move_done(int err, const struct uiommufd_fault *fault, uin
 	return dma_failure(fault->write ? CE_STAGE_DESTINATION : CE_STAGE_SOURCE, fault);
 }
 
+/* Inside the device: nobody who takes other memory away has to wait for it. */
+static void copy_vram(struct copy_engine *ce, uint64_t dst, uint64_t src, uint64_t n)
+{
+	uiommufd_burst_end();
+	memmove(ce->vram + dst, ce->vram + src, n);
+	uiommufd_burst_begin();
+}
+
 static struct failure copy_piece(struct copy_engine *ce, const struct copy_engine_desc *d,
 				 uint64_t at, uint64_t n, uint64_t *moved)
 {
@@ -162,7 +173,7 @@ static struct failure copy_piece(struct copy_engine *ce, const struct copy_engin
 	int err = 0;
 
 	if (src_vram && dst_vram)
-		memmove(ce->vram + dst, ce->vram + src, n);
+		copy_vram(ce, dst, src, n);
 	else if (dst_vram)
 		err = uiommufd_dma_read(ce->channel, src, ce->vram + dst, n, &fault);
 	else if (src_vram)
@@ -172,45 +183,20 @@ static struct failure copy_piece(struct copy_engine *ce, const struct copy_engin
 	return move_done(err, &fault, src, dst, n, moved);
 }
 
-/* Have ce->pattern filled with @value over and over. */
-static void prepare_pattern(struct copy_engine *ce, uint64_t value)
-{
-	uint64_t wire = htole64(value);
-
-	if (ce->pattern_value == value)
-		return;
-	for (size_t i = 0; i < COPY_ENGINE_PATTERN_BYTES; i += sizeof(wire))
-		memcpy(ce->pattern + i, &wire, sizeof(wire));
-	ce->pattern_value = value;
-}
-
-static bool is_one_byte(uint64_t value)
-{
-	return value == (value & 0xff) * UINT64_C(0x0101010101010101);
-}
-
 /* @at is a multiple of 8, since pieces are: the pattern always starts anew. */
 static struct failure fill_piece(struct copy_engine *ce, const struct copy_engine_desc *d,
 				 uint64_t at, uint64_t n, uint64_t *moved)
 {
-	bool one_byte = is_one_byte(d->src);
 	struct uiommufd_fault fault = {0};
 	uint64_t dst = d->dst + at;
 	int err = 0;
 
-	if (!one_byte) {
-		prepare_pattern(ce, d->src);
-		if (n > COPY_ENGINE_PATTERN_BYTES)
-			n = COPY_ENGINE_PATTERN_BYTES;
+	if (d->flags & FLAG_DST_VRAM) {
+		n = n < PATTERN_BYTES ? n : PATTERN_BYTES;
+		memcpy(ce->vram + dst, pattern_bytes(&ce->pattern, d->src), n);
+	} else {
+		err = pattern_fill(&ce->pattern, ce->channel, dst, d->src, n, &fault);
 	}
-	if (d->flags & FLAG_DST_VRAM && one_byte)
-		memset(ce->vram + dst, (int)(d->src & 0xff), n);
-	else if (d->flags & FLAG_DST_VRAM)
-		memcpy(ce->vram + dst, ce->pattern, n);
-	else if (one_byte)
-		err = uiommufd_dma_fill(ce->channel, dst, (uint8_t)d->src, n, &fault);
-	else
-		err = uiommufd_dma_write(ce->channel, dst, ce->pattern, n, &fault);
 	return move_done(err, &fault, 0, dst, n, moved);
 }
 
@@ -396,6 +382,7 @@ bool copy_engine_run(void *arg)
 	struct copy_engine *ce = arg;
 	uint64_t bytes = 0;
 
+	uiommufd_burst_begin();
 	for (unsigned i = 0; i < RUN_STEPS && bytes < PIECE_BYTES; i++) {
 		uint64_t moved = 0;
 

@@ -73,6 +73,7 @@ static bool summer_run(void *arg)
 	if (!busy)
 		return false;
 
+	uiommufd_burst_begin(); /* one read after the other, and little in between */
 	while (left && !fault.reason) {
 		size_t n = left < sizeof(buf) ? left : sizeof(buf);
 
@@ -83,6 +84,7 @@ static bool summer_run(void *arg)
 		addr += n;
 		left -= n;
 	}
+	uiommufd_burst_end();
 
 	pthread_mutex_lock(&s->lock);
 	s->sum = sum;

@@ -24,9 +24,14 @@ static const char usage[] =
 static const char run_usage[] =
 	"Usage: uiommufd run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
 	"\n"
-	"  -d, --device=MODEL[,bdf=BDF][,group=N][,OPTION=VALUE]...\n"
+	"  -d, --device=MODEL[,bdf=BDF][,group=N][,iommu=NAME][,OPTION=VALUE]...\n"
 	"                         add a PCI device; may be repeated. Without any, and\n"
 	"                         without --machine, there are two copy engines.\n"
+	"  -i, --iommu=TYPE[,name=NAME][,OPTION=VALUE]...\n"
+	"                         add an IOMMU, vtd or amd (docs/machine.md); devices "
+	"are\n"
+	"                         behind the first, or the one that their iommu=NAME "
+	"says\n"
 	"  -m, --machine=FILE     take the machine's description (JSON) from FILE\n"
 	"  -l, --log[=FILE]       write each call that is served to FILE or standard "
 	"error\n"
@@ -77,6 +82,7 @@ static int parse_run(int argc, char **argv, struct run_options *o)
 {
 	static const struct option options[] = {
 		{"device", required_argument, NULL, 'd'},
+		{"iommu", required_argument, NULL, 'i'},
 		{"machine", required_argument, NULL, 'm'},
 		{"log", optional_argument, NULL, 'l'},
 		{"extension", required_argument, NULL, 'x'},
@@ -84,14 +90,17 @@ static int parse_run(int argc, char **argv, struct run_options *o)
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
-	size_t nr_devices = 0, nr_extensions = 0;
+	size_t nr_devices = 0, nr_extensions = 0, nr_iommus = 0;
 	int opt, err = 0;
 
 	while (!err &&
-	       (opt = getopt_long(argc, argv, "+d:m:l::x:h", options, NULL)) != -1) {
+	       (opt = getopt_long(argc, argv, "+d:i:m:l::x:h", options, NULL)) != -1) {
 		switch (opt) {
 		case 'd':
 			err = append(&o->devices, &nr_devices, optarg);
+			break;
+		case 'i':
+			err = append(&o->iommus, &nr_iommus, optarg);
 			break;
 		case 'm':
 			o->machine_file = optarg;
@@ -130,6 +139,7 @@ static int command_run(int argc, char **argv)
 		status = run(&o);
 	}
 	free(o.devices);
+	free(o.iommus);
 	free(o.extensions);
 	return status;
 }

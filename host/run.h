@@ -8,6 +8,7 @@
 struct run_options {
 	char **argv;              /* the program; ends with NULL */
 	const char **devices;     /* as typed; ends with NULL; NULL: none given */
+	const char **iommus;      /* the same */
 	const char *machine_file; /* NULL: none */
 	const char **extensions;  /* ends with NULL; NULL: none given */
 	bool selftest;            /* the kernel's IOMMU_TEST_CMD */

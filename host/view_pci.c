@@ -8,6 +8,7 @@
  * that the configuration space is read anew at each open.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 
 #include "core/port.h"
 #include "host/view.h"
+#include "iommufd/unit.h"
 #include "machine/describe.h"
 #include "machine/machine.h"
 #include "vfio/pci_device.h"
@@ -204,6 +206,25 @@ static int add_cdev(struct device_view *d)
 	return err ? err : view_add_link(v, path, target);
 }
 
+/* To programs Linux does not tell the two kinds of message windows apart. */
+static int add_reserved(struct view *v, const char *path, const struct iommufd_unit *unit)
+{
+	char text[1024];
+	size_t n = 0;
+
+	if (!unit)
+		unit = &iommufd_plain_unit;
+	for (size_t i = 0; i < unit->nr_resv && n < sizeof(text); i++) {
+		const struct iommufd_resv *r = &unit->resv[i];
+
+		n += (size_t)snprintf(
+			text + n, sizeof(text) - n,
+			"0x%016" PRIx64 " 0x%016" PRIx64 " %s\n", r->start, r->last,
+			r->type == IOMMUFD_RESV_RESERVED ? "reserved" : "msi");
+	}
+	return view_add_text(v, path, "%s", text);
+}
+
 static int add_group(struct device_view *d)
 {
 	char group[64], path[PATH_BYTES], target[PATH_BYTES];
@@ -220,8 +241,7 @@ static int add_group(struct device_view *d)
 			err = view_add_text(v, path, "DMA\n");
 		snprintf(path, sizeof(path), "%s/reserved_regions", group);
 		if (!err)
-			err = view_add_text(
-				v, path, "0x00000000fee00000 0x00000000feefffff msi\n");
+			err = add_reserved(v, path, d->at->unit);
 	}
 	snprintf(path, sizeof(path), "%s/devices/%s", group, d->bdf);
 	snprintf(target, sizeof(target), "../../../../%s", d->dir);
@@ -387,10 +407,19 @@ int view_populate(struct view *v, struct machine *m)
 		err = add_misc(v, "iommu", "iommu", MACHINE_IOMMU_MINOR);
 	if (!err)
 		err = add_misc(v, "vfio", "vfio/vfio", MACHINE_VFIO_CONTAINER_MINOR);
-	for (size_t i = 0; !err && i < m->nr_groups; i++)
-		err = add_group_node(v, m->groups[i].number);
-	for (size_t i = 0; !err && i < m->nr_devices; i++)
-		err = add_device(v, m->devices[i]);
+	for (size_t i = 0; !err && i < m->nr_devices; i++) {
+		const struct pci_placement *at = pci_device_placement(m->devices[i]);
+		bool alone = true;
+
+		if (!pci_device_present(m->devices[i]))
+			continue;
+		for (size_t j = 0; j < i; j++)
+			alone &= pci_device_placement(m->devices[j])->group != at->group;
+		if (alone)
+			err = add_group_node(v, at->group);
+		if (!err)
+			err = add_device(v, m->devices[i]);
+	}
 	for (size_t i = 0; !err && i < ARRAY_LEN(listed); i++)
 		err = view_list_dir(v, listed[i]);
 	return err;

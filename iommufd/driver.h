@@ -40,6 +40,8 @@ int iommufd_user_data_out(const struct iommufd_user_data *data, uint32_t type, s
 /* The IOMMU's part of a nested hwpt: it embeds this. */
 struct iommufd_nested {
 	const struct iommufd_nested_ops *ops;
+	/* What devices translate through; NULL: as the parent does. */
+	const struct dma_path *path;
 };
 
 /* Entries of an array in the client's memory, each like iommufd_user_data. */
@@ -84,13 +86,6 @@ struct iommufd_page_request {
 	uint32_t grpid;
 	uint32_t perm; /* IOMMU_PGFAULT_PERM_* */
 	uint64_t addr;
-};
-
-/* The answer to a whole group, that is to its last request. */
-enum iommufd_page_answer {
-	IOMMUFD_ANSWER_SUCCESS = 0,
-	IOMMUFD_ANSWER_INVALID = 1, /* abort the access */
-	IOMMUFD_ANSWER_FAILURE = 2, /* abort; nobody could be asked */
 };
 
 /*
@@ -171,7 +166,7 @@ void iommufd_hw_queue_undepend(struct iommufd_hw_queue *q, struct iommufd_hw_que
 
 /* ---- the IOMMU -------------------------------------------------------------------- */
 
-/* Devices with the same one are behind the same unit. */
+/* A kind of IOMMU; of its units, see unit.h. */
 struct iommufd_iommu {
 	const char *name;
 	/*
@@ -181,9 +176,10 @@ struct iommufd_iommu {
 	int (*paging)(const struct iommufd_device_info *dev, struct phys *phys,
 		      uint32_t flags, const struct iommufd_user_data *data,
 		      struct domain **out);
-	/* Make the IOMMU's part of a nested hwpt. */
-	int (*nested)(const struct iommufd_device_info *dev, uint32_t flags,
-		      const struct iommufd_user_data *data, struct iommufd_nested **out);
+	/* Make the IOMMU's part of a nested hwpt over @parent. */
+	int (*nested)(const struct iommufd_device_info *dev, struct domain *parent,
+		      uint32_t flags, const struct iommufd_user_data *data,
+		      struct iommufd_nested **out);
 	/*
 	 * The device, or its @pasid, is about to leave @from for @to; either may be NULL:
 	 * blocked. -EINVAL: this device cannot use that. Blocking cannot fail.

@@ -165,7 +165,7 @@ static int enter(struct iommufd_group *g, struct iommufd_device *dev)
 	}
 	list_append(&g->members, &dev->on_group);
 	if (g->hwpt)
-		dma_requester_attach(dev->info.requester, g->hwpt->domain);
+		dma_requester_attach_path(dev->info.requester, hwpt_path(g->hwpt));
 	return 0;
 }
 
@@ -219,7 +219,7 @@ static int translate_through(struct iommufd_group *g, const struct iommufd_hwpt 
 		return err;
 	}
 	list_for_each (it, &g->members) {
-		dma_requester_attach(member(it)->info.requester, to ? to->domain : NULL);
+		dma_requester_attach_path(member(it)->info.requester, hwpt_path(to));
 	}
 	return 0;
 }

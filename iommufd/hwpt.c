@@ -54,6 +54,7 @@ int hwpt_create(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas,
 	hwpt->iommu = iommu;
 	hwpt->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
 	hwpt->pasid_compat = flags & IOMMU_HWPT_ALLOC_PASID;
+	hwpt->coherent = dev->info.enforces_coherency;
 	object_use(ctx, &ioas->obj, 1);
 	err = iommu->paging(&dev->info, ctx->machine->phys,
 			    flags & ~(uint32_t)IOMMU_HWPT_FAULT_ID_VALID, data,
@@ -171,8 +172,9 @@ static int alloc_nested(struct iommufd_ctx *ctx, struct iommufd_hwpt *parent,
 	err = nested_create(ctx, parent, NULL, flags, &hwpt);
 	if (err)
 		return err;
-	err = iommu->nested(&dev->info, flags & ~(uint32_t)IOMMU_HWPT_FAULT_ID_VALID,
-			    data, &hwpt->nested);
+	err = iommu->nested(&dev->info, parent->domain,
+			    flags & ~(uint32_t)IOMMU_HWPT_FAULT_ID_VALID, data,
+			    &hwpt->nested);
 	if (err) {
 		hwpt->nested = NULL;
 		object_abort(ctx, &hwpt->obj);

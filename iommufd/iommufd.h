@@ -21,15 +21,36 @@ struct machine;
 struct iommufd_ctx;
 struct iommufd_device;
 struct iommufd_iommu;
+struct iommufd_unit;
+struct iommufd_page_request;
 
 /* A new open of /dev/iommu; the caller holds the vfile's first reference. */
 int iommufd_open(struct machine *m, struct vfile **out);
 /* The context behind a virtual file, or NULL when it is another kind of file. */
 struct iommufd_ctx *iommufd_ctx_of(struct vfile *f);
 
+/*
+ * The IOAS that stands in for a type1 container (IOMMU_VFIO_IOAS): make and choose one if
+ * none is chosen. -ENOMEM. Then: its id. -ENODEV: none is chosen (any more).
+ */
+int iommufd_compat_ioas_create(struct iommufd_ctx *ctx);
+int iommufd_compat_ioas_id(struct iommufd_ctx *ctx, uint32_t *id);
+
 /* A piece of IOVA space that a device cannot use for DMA. Inclusive ends. */
 struct iommufd_resv {
 	uint64_t start, last;
+	enum iommufd_resv_type {
+		IOMMUFD_RESV_RESERVED,
+		IOMMUFD_RESV_MSI,    /* writes there are interrupts */
+		IOMMUFD_RESV_SW_MSI, /* pages of interrupt controllers are mapped there */
+	} type;
+};
+
+/* The answer to a page request; to a whole group of them, that is to the last. */
+enum iommufd_page_answer {
+	IOMMUFD_ANSWER_SUCCESS = 0,
+	IOMMUFD_ANSWER_INVALID = 1, /* abort the access */
+	IOMMUFD_ANSWER_FAILURE = 2, /* abort; nobody could be asked */
 };
 
 /* What iommufd needs to know of a device. Constant; outlives the binding. */
@@ -57,17 +78,31 @@ struct iommufd_device_info {
 	 */
 	struct dma_requester *(*pasid_requester)(const struct iommufd_device_info *info,
 						 uint32_t pasid);
-	/* The IOMMU in front of the device (iommufd/driver.h); NULL: the VT-d unit. */
+	/* The kind of IOMMU in front of the device (iommufd/driver.h), and which one it
+	 * is (iommufd/unit.h); NULL: a plain VT-d unit. */
 	const struct iommufd_iommu *iommu;
+	const struct iommufd_unit *unit;
+	/* DMA can be forced to be coherent with the CPU's caches. */
+	bool enforces_coherency;
+	/*
+	 * The device asks for pages (PRI), and is answered here, for the last request of
+	 * a group; with locks of iommufd's held. NULL: it does not.
+	 */
+	void (*page_answer)(const struct iommufd_device_info *info,
+			    const struct iommufd_page_request *last,
+			    enum iommufd_page_answer answer);
 	/* The device is an object of the context itself and goes with it, so being bound
 	 * does not keep the context. */
 	bool inside_context;
 };
 
-/* Fill in the hw_ members for a device behind the simulated VT-d unit. */
-void iommufd_vtd_hw_info(struct iommufd_device_info *info);
-/* Then: the unit records writes (IOMMU_HWPT_ALLOC_DIRTY_TRACKING). */
-void iommufd_vtd_track_dirty(struct iommufd_device_info *info);
+/*
+ * Put the device behind the unit (NULL: a plain VT-d unit): fills in what the unit
+ * decides, reserved ranges included. What the device can do by itself, max_pasid_log2 and
+ * page_answer, must be there; it is taken away where the unit cannot.
+ */
+void iommufd_unit_connect(const struct iommufd_unit *unit,
+			  struct iommufd_device_info *info);
 
 /*
  * Bind: makes the device object. -EPERM: another context owns the device's group.

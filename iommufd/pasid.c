@@ -104,7 +104,7 @@ static void move_member(struct iommufd_device *dev, uint32_t pasid,
 
 	requester_of(dev, pasid, &r);
 	if (r)
-		dma_requester_attach(r, to ? to->domain : NULL);
+		dma_requester_attach_path(r, hwpt_path(to));
 }
 
 /* All members, or none of them. */

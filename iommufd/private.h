@@ -101,6 +101,7 @@ struct iommufd_hwpt {
 	/* Made by an attach to the IOAS; goes with its last device. Constant. */
 	bool automatic;
 	bool nest_parent, pasid_compat; /* constant */
+	bool coherent; /* all DMA through it is, by force; constant, for a paging one */
 	struct iommufd_hwpt *parent;    /* nested: which it uses, unless by the vIOMMU */
 	struct iommufd_nested *nested;
 	struct iommufd_viommu *viommu; /* nested on one: which it uses */
@@ -199,6 +200,7 @@ static inline struct iommufd_device *device_get(struct iommufd_ctx *ctx, uint32_
 
 /* ---- the objects' own files --------------------------------------------------- */
 
+int ioas_object_create(struct iommufd_ctx *ctx, struct iommufd_ioas **out);
 void ioas_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 void hwpt_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 void nested_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
@@ -214,6 +216,7 @@ int access_create_internal(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas,
 			   struct iommufd_access **out);
 
 extern const struct iommufd_iommu iommufd_vtd;
+extern const struct iommufd_iommu iommufd_amd;
 
 static inline const struct iommufd_iommu *iommu_of(const struct iommufd_device *dev)
 {
@@ -231,6 +234,14 @@ static inline struct iommufd_translation hwpt_translation(const struct iommufd_h
 		t.faults = hwpt->fault;
 	}
 	return t;
+}
+
+static inline const struct dma_path *hwpt_path(const struct iommufd_hwpt *hwpt)
+{
+	if (!hwpt)
+		return NULL;
+	return hwpt->nested && hwpt->nested->path ? hwpt->nested->path
+						  : &hwpt->domain->path;
 }
 
 /* Make an empty one over @ioas for @dev; it is not published and not filled. */
@@ -334,6 +345,9 @@ long iommufd_ioas_copy(struct uapi_call *call);
 /* Map memory of the calling client at @iova; @prot may be 0, as with type1. */
 int map_user_at(struct uapi_call *call, struct ioas *ioas, uint64_t va, uint64_t length,
 		uint64_t iova, unsigned prot);
+/* compat_p2p.c: the same, and what shows a BAR is mapped as the BAR's dma-buf. */
+int map_user_or_bars_at(struct uapi_call *call, struct ioas *ioas, uint64_t va,
+			uint64_t length, uint64_t iova, unsigned prot);
 /* hwpt.c */
 long iommufd_hwpt_alloc(struct uapi_call *call);
 /* dirty.c */

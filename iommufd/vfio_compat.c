@@ -36,20 +36,21 @@ static long get_api_version(struct uapi_call *call)
 
 /*
  * Is all DMA through the IOAS coherent with the CPU's caches, whatever the device says?
- * Without any page table it is; none of ours can enforce it.
+ * Without any page table it is.
  */
 static long is_coherent(struct iommufd_ctx *ctx)
 {
 	struct iommufd_ioas *ioas = compat_ioas(ctx);
-	long none;
+	bool all = true;
 
 	if (!ioas)
 		return -ENODEV;
 	port_mutex_lock(&ioas->lock);
-	none = list_empty(&ioas->hwpts);
+	list_for_each (it, &ioas->hwpts)
+		all &= list_entry(it, struct iommufd_hwpt, on_ioas)->coherent;
 	port_mutex_unlock(&ioas->lock);
 	object_put(ctx, &ioas->obj);
-	return none;
+	return all;
 }
 
 static long check_extension(struct uapi_call *call)
@@ -103,7 +104,8 @@ static long map_dma(struct uapi_call *call)
 	ioas = compat_ioas(ctx);
 	if (!ioas)
 		return -ENODEV;
-	err = map_user_at(call, ioas->ioas, cmd->vaddr, cmd->size, cmd->iova, prot);
+	err = (call->client->machine->compat_p2p ? map_user_or_bars_at : map_user_at)(
+		call, ioas->ioas, cmd->vaddr, cmd->size, cmd->iova, prot);
 	object_put(ctx, &ioas->obj);
 	return err;
 }

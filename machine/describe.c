@@ -65,6 +65,25 @@ static int parse_group(const char *text, unsigned *out)
 	return 0;
 }
 
+static int parse_mmio(const char *text, enum uiommufd_mmio *out)
+{
+	static const struct {
+		const char *name;
+		enum uiommufd_mmio mmio;
+	} modes[] = {
+		{"trap", UIOMMUFD_MMIO_TRAP},
+		{"fault", UIOMMUFD_MMIO_FAULT},
+	};
+
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (!strcmp(text, modes[i].name)) {
+			*out = modes[i].mmio;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
 static int set_option(struct device_description *dev, const char *name, const char *value,
 		      char *error, size_t cap)
 {
@@ -79,11 +98,26 @@ static int set_option(struct device_description *dev, const char *name, const ch
 		dev->has_bdf = true;
 		return 0;
 	}
+	if (!strcmp(name, "iommu")) {
+		n = strdup(value);
+		if (!n)
+			return -ENOMEM;
+		free(dev->iommu);
+		dev->iommu = n;
+		return 0;
+	}
 	if (!strcmp(name, "group")) {
 		if (parse_group(value, &dev->group))
 			return bad(error, cap, "%s: group=%s: not a number up to 65535",
 				   dev->model, value);
 		dev->has_group = true;
+		return 0;
+	}
+	if (!strcmp(name, "mmio")) {
+		if (parse_mmio(value, &dev->mmio))
+			return bad(error, cap, "%s: mmio=%s: not one of trap, fault",
+				   dev->model, value);
+		dev->has_mmio = true;
 		return 0;
 	}
 	if (dev->nr_options == DESCRIBE_MAX_OPTIONS)
@@ -154,36 +188,121 @@ int describe_device(struct description *d, const char *text, char *error, size_t
 
 int describe_extension(struct description *d, const char *name, char *error, size_t cap)
 {
-	if (!strcmp(name, "multi-range-dmabuf")) {
-		d->multi_range_dmabuf = true;
-		return 0;
-	}
-	if (!strcmp(name, "unlimited-memlock")) {
-		d->unlimited_memlock = true;
+	const struct {
+		const char *name;
+		bool *on;
+	} known[] = {
+		{"multi-range-dmabuf", &d->multi_range_dmabuf},
+		{"unlimited-memlock", &d->unlimited_memlock},
+		{"compat-p2p", &d->compat_p2p},
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strcmp(name, known[i].name))
+			continue;
+		*known[i].on = true;
 		return 0;
 	}
 	return bad(error, cap,
-		   "%s: no such extension (multi-range-dmabuf, unlimited-memlock)", name);
+		   "%s: no such extension (multi-range-dmabuf, unlimited-memlock, "
+		   "compat-p2p)",
+		   name);
 }
 
-/* An option's value as text, whatever JSON type it was written in. */
+/* An option's value as text, whatever JSON type it was written in; NULL: another one. */
+static const char *json_text(const json_t *value, char number[32])
+{
+	if (json_is_string(value))
+		return json_string_value(value);
+	if (json_is_boolean(value))
+		return json_is_true(value) ? "on" : "off";
+	if (!json_is_integer(value))
+		return NULL;
+	snprintf(number, 32, "%lld", (long long)json_integer_value(value));
+	return number;
+}
+
 static int json_option(struct device_description *dev, const char *name,
 		       const json_t *value, char *error, size_t cap)
 {
 	char number[32];
+	const char *text = json_text(value, number);
 
-	if (json_is_string(value))
-		return set_option(dev, name, json_string_value(value), error, cap);
-	if (json_is_boolean(value))
-		return set_option(dev, name, json_is_true(value) ? "on" : "off", error,
-				  cap);
-	if (json_is_integer(value)) {
-		snprintf(number, sizeof(number), "%lld",
-			 (long long)json_integer_value(value));
-		return set_option(dev, name, number, error, cap);
-	}
+	if (text)
+		return set_option(dev, name, text, error, cap);
 	return bad(error, cap, "%s: \"%s\": a string, a whole number or a truth value",
 		   dev->model, name);
+}
+
+static int json_iommu_option(struct iommu_description *iommu, const char *name,
+			     const json_t *value, char *error, size_t cap)
+{
+	char number[32];
+	const char *text = json_text(value, number);
+
+	if (text)
+		return describe_iommu_option(iommu, name, text, error, cap);
+	return bad(error, cap,
+		   "iommu %s: \"%s\": a string, a whole number or a truth value",
+		   iommu->name, name);
+}
+
+/* Several reserved ranges are an array of them. */
+static int json_iommu_options(struct iommu_description *iommu, const char *name,
+			      const json_t *value, char *error, size_t cap)
+{
+	const json_t *each;
+	size_t i;
+	int err = 0;
+
+	if (strcmp(name, "reserved") || !json_is_array(value))
+		return json_iommu_option(iommu, name, value, error, cap);
+	json_array_foreach(value, i, each)
+	{
+		if (!err)
+			err = json_iommu_option(iommu, name, each, error, cap);
+	}
+	return err;
+}
+
+static int json_iommu(struct description *d, const json_t *obj, size_t index, char *error,
+		      size_t cap)
+{
+	const char *type = json_string_value(json_object_get(obj, "type"));
+	struct iommu_description *iommu;
+	const char *name;
+	json_t *value;
+	int err;
+
+	if (!type)
+		return bad(error, cap, "iommus[%zu]: an object with a \"type\" is needed",
+			   index);
+	err = describe_iommu_add(d, type, error, cap, &iommu);
+	json_object_foreach((json_t *)obj, name, value)
+	{
+		if (err)
+			break;
+		if (strcmp(name, "type"))
+			err = json_iommu_options(iommu, name, value, error, cap);
+	}
+	return err;
+}
+
+static int json_iommus(struct description *d, const json_t *iommus, char *error,
+		       size_t cap)
+{
+	json_t *value;
+	size_t i;
+	int err = 0;
+
+	if (iommus && !json_is_array(iommus))
+		return bad(error, cap, "\"iommus\": an array is needed");
+	json_array_foreach(iommus, i, value)
+	{
+		if (!err)
+			err = json_iommu(d, value, i, error, cap);
+	}
+	return err;
 }
 
 static int json_device(struct description *d, const json_t *obj, size_t index,
@@ -223,9 +342,10 @@ static int json_machine(struct description *d, const json_t *root, char *error,
 		return bad(error, cap, "a JSON object is needed");
 	json_object_foreach((json_t *)root, name, value)
 	{
-		if (strcmp(name, "devices") && strcmp(name, "extensions"))
-			return bad(error, cap, "\"%s\": unknown (devices, extensions)",
-				   name);
+		if (strcmp(name, "devices") && strcmp(name, "iommus") &&
+		    strcmp(name, "extensions"))
+			return bad(error, cap,
+				   "\"%s\": unknown (devices, iommus, extensions)", name);
 	}
 	if (!json_is_array(devices))
 		return bad(error, cap, "\"devices\": an array is needed");
@@ -235,6 +355,9 @@ static int json_machine(struct description *d, const json_t *root, char *error,
 		if (err)
 			return err;
 	}
+	err = json_iommus(d, json_object_get(root, "iommus"), error, cap);
+	if (err)
+		return err;
 	if (extensions && !json_is_array(extensions))
 		return bad(error, cap, "\"extensions\": an array of names is needed");
 	json_array_foreach(extensions, i, value)
@@ -322,7 +445,9 @@ int describe_complete(struct description *d, char *error, size_t cap)
 			dev->has_group = true;
 		}
 	}
-	return refuse_duplicates(d, error, cap);
+	if (refuse_duplicates(d, error, cap))
+		return -EINVAL;
+	return describe_iommu_complete(d, error, cap);
 }
 
 void describe_finish(struct description *d)
@@ -334,8 +459,10 @@ void describe_finish(struct description *d)
 			free((char *)dev->options[j].name);
 			free((char *)dev->options[j].value);
 		}
+		free(dev->iommu);
 		free(dev->model);
 	}
 	free(d->devices);
+	describe_iommu_finish(d);
 	*d = (struct description){0};
 }

@@ -10,11 +10,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "iommufd/unit.h"
 #include "uiommufd/device.h"
 #include "vfio/pci_device.h"
 
 #define DESCRIBE_MAX_OPTIONS 32
 #define DESCRIBE_MAX_DEVICES 256
+#define DESCRIBE_MAX_IOMMUS  32
+
+/* A unit; a machine without any has a plain one. */
+struct iommu_description {
+	char *name;
+	struct iommufd_unit_config config;
+	struct iommufd_unit unit; /* by describe_complete() */
+};
 
 struct device_description {
 	char *model;
@@ -22,6 +31,10 @@ struct device_description {
 	bool has_bdf;
 	unsigned group;
 	bool has_group;
+	char *iommu;     /* the name of the unit it is behind; NULL: of the first */
+	int iommu_index; /* by describe_complete(), if there are any */
+	enum uiommufd_mmio mmio;
+	bool has_mmio;
 	/* What is left for the model. */
 	struct uiommufd_option options[DESCRIBE_MAX_OPTIONS];
 	size_t nr_options;
@@ -30,7 +43,9 @@ struct device_description {
 struct description {
 	struct device_description *devices;
 	size_t n;
-	bool multi_range_dmabuf, unlimited_memlock;
+	struct iommu_description *iommus;
+	size_t nr_iommus;
+	bool multi_range_dmabuf, unlimited_memlock, compat_p2p;
 };
 
 /*
@@ -39,6 +54,7 @@ struct description {
  * describe_finish(), also after a failure.
  */
 int describe_device(struct description *d, const char *text, char *error, size_t cap);
+int describe_iommu(struct description *d, const char *text, char *error, size_t cap);
 int describe_json(struct description *d, const char *text, char *error, size_t cap);
 int describe_extension(struct description *d, const char *name, char *error, size_t cap);
 /*
@@ -47,6 +63,14 @@ int describe_extension(struct description *d, const char *name, char *error, siz
  */
 int describe_complete(struct description *d, char *error, size_t cap);
 void describe_finish(struct description *d);
+
+/* describe_iommu.c, for describe.c: a unit, one option of it; and as a whole. */
+int describe_iommu_add(struct description *d, const char *type, char *error, size_t cap,
+		       struct iommu_description **out);
+int describe_iommu_option(struct iommu_description *iommu, const char *name,
+			  const char *value, char *error, size_t cap);
+int describe_iommu_complete(struct description *d, char *error, size_t cap);
+void describe_iommu_finish(struct description *d);
 
 /* "0000:01:00.0" or "01:00.0". -EINVAL. */
 int pci_bdf_parse(const char *text, struct pci_bdf *out);

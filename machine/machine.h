@@ -20,6 +20,7 @@
 
 struct accounting;
 struct files;
+struct iommufd_unit;
 struct memory;
 struct pci_device;
 
@@ -36,7 +37,8 @@ struct machine {
 	struct accounting *accounting; /* of what they pin; NULL: nobody counts */
 	struct pci_device **devices;
 	size_t nr_devices;
-	struct machine_group *groups; /* in use; constant but for their owners */
+	struct iommufd_unit *units; /* IOMMUs; NULL: a plain one; constant */
+	struct machine_group **groups; /* in use; constant but for their owners */
 	size_t nr_groups;
 	struct uapi_trace *trace; /* NULL: off */
 	/* Calls of /dev/iommu besides Linux's uAPI; NULL: none. */
@@ -46,6 +48,7 @@ struct machine {
 	/* Extensions the user switched on. */
 	bool multi_range_dmabuf; /* several ranges per dma-buf in MAP_FILE */
 	bool unlimited_memlock;  /* RLIMIT_MEMLOCK stops nobody; it is counted */
+	bool compat_p2p;         /* MAP_DMA of /dev/iommu takes a BAR's addresses */
 };
 
 /* The device's character device numbers: what fstat and sysfs answer. Linux hands

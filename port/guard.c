@@ -96,6 +96,17 @@ UNINSTRUMENTED static void move_bytes(void *dst, const void *src, size_t n)
 		*d++ = *s++;
 }
 
+UNINSTRUMENTED static uint64_t load64(const void *src)
+{
+	return __atomic_load_n((const uint64_t *)src, __ATOMIC_ACQUIRE);
+}
+
+UNINSTRUMENTED static void swap64(void *dst, uint64_t *expected, uint64_t desired)
+{
+	__atomic_compare_exchange_n((uint64_t *)dst, expected, desired, false,
+				    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
 UNINSTRUMENTED static void fill_bytes(void *dst, int byte, size_t n)
 {
 	volatile unsigned char *d = dst;
@@ -109,6 +120,17 @@ UNINSTRUMENTED static void fill_bytes(void *dst, int byte, size_t n)
 static inline void move_bytes(void *dst, const void *src, size_t n)
 {
 	memmove(dst, src, n);
+}
+
+static inline uint64_t load64(const void *src)
+{
+	return __atomic_load_n((const uint64_t *)src, __ATOMIC_ACQUIRE);
+}
+
+static inline void swap64(void *dst, uint64_t *expected, uint64_t desired)
+{
+	__atomic_compare_exchange_n((uint64_t *)dst, expected, desired, false,
+				    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
 static inline void fill_bytes(void *dst, int byte, size_t n)
@@ -152,6 +174,44 @@ int port_fill_guarded(void *dst, int byte, size_t n)
 	active = &g;
 	atomic_signal_fence(memory_order_seq_cst);
 	fill_bytes(dst, byte, n);
+	atomic_signal_fence(memory_order_seq_cst);
+	active = outer;
+	return 0;
+}
+
+int port_load64_guarded(const void *src, uint64_t *value)
+{
+	struct guard *const outer = active;
+	struct guard g;
+
+	g.a = g.b = (uintptr_t)src;
+	g.n = sizeof(*value);
+	if (sigsetjmp(g.env, 0)) {
+		active = outer;
+		return -EFAULT;
+	}
+	active = &g;
+	atomic_signal_fence(memory_order_seq_cst);
+	*value = load64(src);
+	atomic_signal_fence(memory_order_seq_cst);
+	active = outer;
+	return 0;
+}
+
+int port_swap64_guarded(void *dst, uint64_t *expected, uint64_t desired)
+{
+	struct guard *const outer = active;
+	struct guard g;
+
+	g.a = g.b = (uintptr_t)dst;
+	g.n = sizeof(*expected);
+	if (sigsetjmp(g.env, 0)) {
+		active = outer;
+		return -EFAULT;
+	}
+	active = &g;
+	atomic_signal_fence(memory_order_seq_cst);
+	swap64(dst, expected, desired);
 	atomic_signal_fence(memory_order_seq_cst);
 	active = outer;
 	return 0;

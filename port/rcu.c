@@ -8,6 +8,13 @@
  * period, and going online and offline is all that entering and leaving cost. Inside a
  * section reading costs nothing at all.
  *
+ * In a burst the thread stays online from its first section on, and says at the end of
+ * each that it is quiescent: one load and a comparison as long as nobody waits. Whoever
+ * waits is told at the end of the section that is open or comes next, or when the thread
+ * rests, which is going offline. That a section begins without a barrier is what qsbr
+ * is: the thread has been a reader since its last quiescent state, so a grace period
+ * that has begun since then waits for it.
+ *
  * A thread registers when it first enters a section and unregisters when it exits,
  * through the destructor of a pthread key. Should the key or its slot not be available
  * (PTHREAD_KEYS_MAX), the thread registers and unregisters around each section instead:
@@ -35,7 +42,7 @@
 
 /* How many sections this thread is in. */
 static FAST_TLS unsigned depth;
-static FAST_TLS bool registered;
+static FAST_TLS bool registered, online, burst;
 
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t exit_key;
@@ -60,7 +67,7 @@ static void thread_exits(void *unused)
 	if (!registered)
 		return;
 	urcu_qsbr_unregister_thread();
-	registered = false;
+	registered = online = false;
 }
 
 static void make_key(void)
@@ -68,7 +75,7 @@ static void make_key(void)
 	exit_key_valid = pthread_key_create(&exit_key, thread_exits) == 0;
 }
 
-static void enter_unregistered(void)
+static void register_thread(void)
 {
 	pthread_once(&key_once, make_key);
 	urcu_qsbr_register_thread(); /* leaves it online */
@@ -76,14 +83,30 @@ static void enter_unregistered(void)
 		registered = true;
 }
 
+static void go_online(void)
+{
+	online = true;
+	if (__builtin_expect(registered, 1))
+		urcu_qsbr_thread_online();
+	else
+		register_thread();
+}
+
+static void go_offline(void)
+{
+	online = false;
+	if (__builtin_expect(registered, 1))
+		urcu_qsbr_thread_offline();
+	else
+		urcu_qsbr_unregister_thread();
+}
+
 void port_dma_enter(void)
 {
 	if (depth++ > 0)
 		return;
-	if (__builtin_expect(registered, 1))
-		urcu_qsbr_thread_online();
-	else
-		enter_unregistered();
+	if (!online)
+		go_online();
 	SECTION_BEGINS();
 }
 
@@ -92,10 +115,28 @@ void port_dma_leave(void)
 	if (PORT_BUG_ON(depth == 0) || --depth > 0)
 		return;
 	SECTION_QUIET();
-	if (__builtin_expect(registered, 1))
-		urcu_qsbr_thread_offline();
+	if (burst)
+		urcu_qsbr_quiescent_state();
 	else
-		urcu_qsbr_unregister_thread();
+		go_offline();
+}
+
+void port_dma_burst_begin(void)
+{
+	if (!PORT_BUG_ON(depth > 0))
+		burst = true;
+}
+
+void port_dma_rest(void)
+{
+	if (online && depth == 0)
+		go_offline();
+}
+
+void port_dma_burst_end(void)
+{
+	burst = false;
+	port_dma_rest();
 }
 
 void port_dma_quiesce(void)

@@ -133,8 +133,9 @@ int mock_nested_create(struct mock_viommu *viommu, uint32_t flags,
 	return 0;
 }
 
-static int mock_nest(const struct iommufd_device_info *dev, uint32_t flags,
-		     const struct iommufd_user_data *data, struct iommufd_nested **out)
+static int mock_nest(const struct iommufd_device_info *dev, struct domain *parent,
+		     uint32_t flags, const struct iommufd_user_data *data,
+		     struct iommufd_nested **out)
 {
 	return mock_nested_create(NULL, flags, data, out);
 }

@@ -41,7 +41,7 @@ static inline uint64_t mock_make_page(uint64_t spa, unsigned level, unsigned pro
 	return spa | (prot & MOCK_PROT) | MOCK_PAGE;
 }
 
-static inline uint64_t mock_make_table(uint64_t spa)
+static inline uint64_t mock_make_table(uint64_t spa, unsigned level)
 {
 	return spa | PT_READ | PT_WRITE;
 }
@@ -51,12 +51,12 @@ static inline unsigned mock_prot(uint64_t entry)
 	return (unsigned)(entry & MOCK_PROT);
 }
 
-static uint64_t mock_join(uint64_t entry, unsigned order)
+static uint64_t mock_join(uint64_t entry, unsigned level, unsigned order)
 {
 	return entry | (uint64_t)order << MOCK_ORDER;
 }
 
-static unsigned mock_order(uint64_t entry)
+static unsigned mock_order(uint64_t entry, unsigned level)
 {
 	return (unsigned)((entry & MOCK_ORDER_MASK) >> MOCK_ORDER);
 }

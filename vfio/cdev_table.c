@@ -53,6 +53,7 @@ static const struct uapi_entry entries[] = {
 		.name = "VFIO_DEVICE_IOEVENTFD",
 		.rule = UAPI_ARGSZ,
 		.min_size = UP_TO(vfio_device_ioeventfd, fd),
+		.handler = ioeventfd_ioctl,
 		.fields = vfio_device_ioeventfd_fields,
 	},
 };

@@ -2,11 +2,13 @@
 /*
  * The configuration space: client accesses of any width, and what writes set off.
  *
- * A write is cut into naturally aligned words of at most 4 bytes, each done on its own,
+ * An access is cut into naturally aligned words of at most 4 bytes, each done on its own,
  * in order, as vfio-pci does; a capability never shares a word with another. A word that
- * begins at COMMAND, PMCSR or covers DEVCTL's FLR bit has consequences (reset.c).
+ * begins at COMMAND, PMCSR, or covers the FLR bit of DEVCTL or of AF's control, has
+ * consequences (reset.c); one that covers MSI's control is put right. The model's own
+ * registers are its callbacks, inside the gate.
  *
- * Everything here is under device.config, which writes take for a word at a time; it is
+ * Everything here is under device.config, which is taken for a word at a time; it is
  * never held over an access to the client's memory. An access that reaches beyond the end
  * is refused as a whole.
  */
@@ -19,42 +21,51 @@
 #define COMMAND_IO      0x0001
 #define COMMAND_MEMORY  0x0002
 #define COMMAND_MASTER  0x0004
-#define PMCSR           0x04 /* in its capability */
-#define PMCSR_STATE     0x03
-#define DEVCTL          0x08 /* in its capability */
-#define DEVCTL_FLR      0x8000
-#define MSIX_CONTROL_HI 0x03 /* in its capability */
-#define MSIX_ENABLE     0x80
+#define COMMAND_NO_INTX 0x0400
+#define STATUS_INTX     0x08 /* of its low byte */
 
-#define D0              0
-#define D3HOT           3
+/* In their capabilities. */
+#define PMCSR       0x04
+#define PMCSR_STATE 0x03
+#define DEVCTL      0x08
+#define DEVCTL_FLR  0x8000
+#define EXP_BYTES   0x3c
+#define MSI_CONTROL 0x02
+#define MSI_ENABLE  0x01
+#define MSI_LOG     0x70 /* Multiple Message Enable */
+#define MSIX_HIGH   0x03 /* the upper byte of its control */
+#define MSIX_ENABLE 0x80
+#define AF_CAPS     0x03
+#define AF_CONTROL  0x04
+#define AF_FLR      0x01
 
-void config_create(struct pci_device *dev)
-{
-	config_add_caps(dev);
-	config_restart(dev);
-}
+#define D0          0
+#define D3HOT       3
 
 void config_restart(struct pci_device *dev)
 {
-	memcpy(dev->config.value, dev->config.initial, CONFIG_BYTES);
+	struct pci_config *c = &dev->config;
+
+	memcpy(c->hw, c->hw_initial, CONFIG_BYTES);
+	memcpy(c->virt, c->virt_initial, CONFIG_BYTES);
 }
 
 static unsigned command(const struct pci_device *dev)
 {
-	return config_get16(dev->config.value + COMMAND);
+	return config_get16(dev->config.hw + COMMAND);
 }
 
 static unsigned power(const struct pci_device *dev)
 {
 	const struct pci_config *c = &dev->config;
 
-	return c->pm ? c->value[c->pm + PMCSR] & PMCSR_STATE : D0;
+	return c->pm ? c->hw[c->pm + PMCSR] & PMCSR_STATE : D0;
 }
 
 bool config_memory_enabled(const struct pci_device *dev)
 {
-	return command(dev) & COMMAND_MEMORY && power(dev) == D0;
+	/* A virtual function's is always on. */
+	return (dev->sriov.pf || command(dev) & COMMAND_MEMORY) && power(dev) == D0;
 }
 
 bool config_io_enabled(const struct pci_device *dev)
@@ -72,8 +83,7 @@ void config_set_power(struct pci_device *dev, unsigned state)
 	struct pci_config *c = &dev->config;
 
 	if (c->pm)
-		c->value[c->pm + PMCSR] =
-			(c->value[c->pm + PMCSR] & ~PMCSR_STATE) | state;
+		c->hw[c->pm + PMCSR] = (c->hw[c->pm + PMCSR] & ~PMCSR_STATE) | state;
 }
 
 /* ---- words ------------------------------------------------------------------------ */
@@ -85,26 +95,91 @@ static size_t word_size(unsigned offset, size_t left)
 	return size > 4 ? 4 : size;
 }
 
-/* Reading has no effects, so the size of words does not show. */
-static void read_bytes(struct pci_device *dev, unsigned offset, uint8_t *dst, size_t n)
+static bool is_models(const struct pci_device *dev, unsigned offset)
+{
+	const struct uiommufd_device_desc *d = &dev->desc;
+
+	return offset >= d->config_offset && offset - d->config_offset < d->config_size;
+}
+
+static void model_read(struct pci_device *dev, unsigned offset, uint8_t *dst, size_t n)
+{
+	uint32_t value = 0;
+
+	if (dev->ops.config_read) {
+		gate_enter(&dev->gate);
+		value = dev->ops.config_read(dev->model, offset, (unsigned)n);
+		gate_leave(&dev->gate);
+	}
+	for (size_t i = 0; i < n; i++)
+		dst[i] = value >> 8 * i & 0xff;
+}
+
+static void model_write(struct pci_device *dev, unsigned offset, const uint8_t *src,
+			size_t n)
+{
+	uint32_t value = 0;
+
+	if (!dev->ops.config_write)
+		return;
+	for (size_t i = 0; i < n; i++)
+		value |= (uint32_t)src[i] << 8 * i;
+	gate_enter(&dev->gate);
+	dev->ops.config_write(dev->model, offset, (unsigned)n, value);
+	gate_leave(&dev->gate);
+}
+
+/* A bit of the function that is not kept where it shows. */
+static void overlay(uint8_t *dst, unsigned offset, size_t n, unsigned at, uint8_t bits)
+{
+	if (at >= offset && at < offset + n)
+		dst[at - offset] |= bits;
+}
+
+/* The function's own registers. */
+static void hw_read(struct pci_device *dev, unsigned offset, uint8_t *dst, size_t n)
 {
 	struct pci_config *c = &dev->config;
-	unsigned enable = c->msix + MSIX_CONTROL_HI;
+	unsigned type = irq_type(dev, NULL);
 
-	port_mutex_lock(&dev->config_lock);
-	memcpy(dst, c->value + offset, n);
-	port_mutex_unlock(&dev->config_lock);
-	if (c->msix && offset <= enable && enable < offset + n && irq_msix_enabled(dev))
-		dst[enable - offset] |= MSIX_ENABLE;
+	if (is_models(dev, offset)) {
+		model_read(dev, offset, dst, n);
+		return;
+	}
+	memcpy(dst, c->hw + offset, n);
+	if (intx_asserted(dev))
+		overlay(dst, offset, n, COMMAND + 2, STATUS_INTX);
+	if (intx_blocked(dev))
+		overlay(dst, offset, n, COMMAND + 1, COMMAND_NO_INTX >> 8);
+	if (type == VFIO_PCI_MSIX_IRQ_INDEX)
+		overlay(dst, offset, n, c->msix + MSIX_HIGH, MSIX_ENABLE);
+	else if (type == VFIO_PCI_MSI_IRQ_INDEX)
+		overlay(dst, offset, n, c->msi + MSI_CONTROL, MSI_ENABLE);
+}
+
+static void read_word(struct pci_device *dev, unsigned offset, uint8_t *dst, size_t n)
+{
+	const struct pci_config *c = &dev->config;
+
+	hw_read(dev, offset, dst, n);
+	for (size_t i = 0; i < n; i++) {
+		uint8_t virt = c->is_virtual[offset + i];
+
+		dst[i] = (dst[i] & ~virt) | (c->virt[offset + i] & virt);
+	}
 }
 
 static void write_masked(struct pci_config *c, unsigned offset, const uint8_t *src,
 			 size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		uint8_t mask = c->write[offset + i];
+	for (size_t i = 0; i < n; i++, offset++) {
+		uint8_t to_virt = c->user[offset] & c->is_virtual[offset];
+		uint8_t to_hw = c->user[offset] & ~c->is_virtual[offset];
+		uint8_t takes = to_hw & c->hw_write[offset];
 
-		c->value[offset + i] = (c->value[offset + i] & ~mask) | (src[i] & mask);
+		c->virt[offset] = (c->virt[offset] & ~to_virt) | (src[i] & to_virt);
+		c->hw[offset] = (c->hw[offset] & ~takes) | (src[i] & takes);
+		c->hw[offset] &= ~(src[i] & to_hw & c->hw_clear[offset]);
 	}
 }
 
@@ -120,15 +195,18 @@ static void write_command(struct pci_device *dev, const uint8_t *src, size_t n)
 }
 
 /*
- * There is no D1 and no D2: asking for them changes nothing. The way back from D3hot
- * resets the function; its configuration stays, as vfio-pci saves and restores it.
+ * There is no D1 and no D2: asking for them changes nothing, and neither does D3hot while
+ * there are virtual functions. The way back from D3hot may
+ * reset the function; its configuration stays, as vfio-pci saves and restores it.
  */
 static void write_power(struct pci_device *dev, unsigned state)
 {
+	if (state == D3HOT && sriov_enabled(dev))
+		return;
 	port_rwlock_write_lock(&dev->memory);
 	if (state == D3HOT)
 		reset_cut(dev);
-	else if (state == D0 && power(dev) == D3HOT)
+	else if (state == D0 && power(dev) == D3HOT && !dev->desc.no_soft_reset)
 		reset_model(dev, UIOMMUFD_RESET_POWER);
 	if (state == D0 || state == D3HOT)
 		config_set_power(dev, state);
@@ -139,7 +217,7 @@ static void write_power(struct pci_device *dev, unsigned state)
 
 static void write_express(struct pci_device *dev)
 {
-	uint8_t *p = dev->config.value + dev->config.exp + DEVCTL;
+	uint8_t *p = dev->config.virt + dev->config.exp + DEVCTL;
 
 	if (!(config_get16(p) & DEVCTL_FLR))
 		return;
@@ -148,20 +226,69 @@ static void write_express(struct pci_device *dev)
 		reset_function(dev);
 }
 
+static void write_advanced(struct pci_device *dev)
+{
+	uint8_t *p = dev->config.virt + dev->config.af + AF_CONTROL;
+
+	if (!(*p & AF_FLR))
+		return;
+	*p &= ~AF_FLR;
+	reset_function(dev);
+}
+
+/* MSI is enabled by SET_IRQS, which also says how many vectors there are at most. */
+static void write_msi(struct pci_device *dev)
+{
+	uint8_t *p = dev->config.virt + dev->config.msi + MSI_CONTROL;
+	unsigned log;
+
+	if (irq_type(dev, &log) != VFIO_PCI_MSI_IRQ_INDEX)
+		*p &= ~MSI_ENABLE;
+	if ((*p & MSI_LOG) >> 4 > (int)log)
+		*p = (*p & ~MSI_LOG) | log << 4;
+}
+
+/* Is @offset in the capability at @cap, if there is one? */
+static bool in_cap(unsigned offset, unsigned cap, unsigned bytes)
+{
+	return cap && offset >= cap && offset < cap + bytes;
+}
+
+static void write_header(struct pci_device *dev, unsigned offset, const uint8_t *src,
+			 size_t n)
+{
+	struct pci_config *c = &dev->config;
+
+	if (offset == COMMAND)
+		write_command(dev, src, n);
+	else
+		write_masked(c, offset, src, n);
+	if (offset == COMMAND || offset == COMMAND + 1)
+		intx_set_disabled(dev, config_get16(c->virt + COMMAND) & COMMAND_NO_INTX);
+}
+
 static void write_word(struct pci_device *dev, unsigned offset, const uint8_t *src,
 		       size_t n)
 {
 	struct pci_config *c = &dev->config;
 
-	if (offset == COMMAND) {
-		write_command(dev, src, n);
+	if (offset < 0x40) {
+		write_header(dev, offset, src, n);
+		return;
+	}
+	if (is_models(dev, offset)) {
+		model_write(dev, offset, src, n);
 		return;
 	}
 	write_masked(c, offset, src, n);
 	if (c->pm && offset == c->pm + PMCSR)
 		write_power(dev, src[0] & PMCSR_STATE);
-	else if (offset >= c->exp && offset < c->exp + 0x3c)
+	else if (in_cap(offset, c->exp, EXP_BYTES))
 		write_express(dev);
+	else if (in_cap(offset, c->msi, MSI_CONTROL + 2))
+		write_msi(dev);
+	else if (in_cap(offset, c->af, AF_CONTROL + 2))
+		write_advanced(dev);
 }
 
 /* ---- clients ---------------------------------------------------------------------- */
@@ -170,11 +297,19 @@ ssize_t config_read(struct pci_device *dev, struct client *c, uint64_t va, size_
 		    uint64_t offset)
 {
 	uint8_t buf[CONFIG_BYTES];
+	size_t done = 0;
 	int err;
 
 	if (offset >= CONFIG_BYTES || n > CONFIG_BYTES - offset)
 		return -EFAULT;
-	read_bytes(dev, (unsigned)offset, buf, n);
+	while (done < n) {
+		size_t size = word_size((unsigned)(offset + done), n - done);
+
+		port_mutex_lock(&dev->config_lock);
+		read_word(dev, (unsigned)(offset + done), buf + done, size);
+		port_mutex_unlock(&dev->config_lock);
+		done += size;
+	}
 	err = client_copy_out(c, va, buf, n);
 	return err ? err : (ssize_t)n;
 }
@@ -203,10 +338,17 @@ ssize_t config_write(struct pci_device *dev, struct client *c, uint64_t va, size
 
 void pci_device_config(struct pci_device *dev, unsigned offset, void *dst, size_t n)
 {
+	uint8_t *p = dst;
+
 	memset(dst, 0, n);
-	if (offset >= CONFIG_BYTES)
-		return;
-	if (n > CONFIG_BYTES - offset)
-		n = CONFIG_BYTES - offset;
-	read_bytes(dev, offset, dst, n);
+	while (n && offset < CONFIG_BYTES) {
+		size_t size = word_size(offset, n);
+
+		port_mutex_lock(&dev->config_lock);
+		hw_read(dev, offset, p, size);
+		port_mutex_unlock(&dev->config_lock);
+		offset += (unsigned)size;
+		p += size;
+		n -= size;
+	}
 }

@@ -7,6 +7,7 @@
 #define VFIO_DEVICE_H
 
 #include "core/port.h"
+#include "core/range_map.h"
 #include "machine/machine.h"
 #include "uapi/table.h"
 #include "uapi/vfile.h"
@@ -14,6 +15,8 @@
 #include "vfio/gate.h"
 #include "vfio/pci_device.h"
 #include "vfio/signal.h"
+#include "vfio/sriov.h"
+#include "vfio/watch.h"
 
 #define CONFIG_BYTES     4096u
 #define MSIX_MAX_VECTORS 2048u
@@ -31,22 +34,55 @@ struct pci_bar {
 	bool has_window;
 };
 
-/* The configuration space as the client sees it. */
+/*
+ * The configuration space, byte by byte. What a client reads is `hw`, the function's own,
+ * but for the bits that are virtual, which are in `virt`. Of what it writes the bits in
+ * `user` count; they go to `virt` or to `hw`, which takes those in hw_write, and clears
+ * those in hw_clear that are written as 1.
+ */
 struct pci_config {
-	uint8_t value[CONFIG_BYTES];
-	uint8_t initial[CONFIG_BYTES]; /* at power-on and at each bind; constant */
-	uint8_t write[CONFIG_BYTES];   /* the bits that a write changes; constant */
+	uint8_t hw[CONFIG_BYTES], virt[CONFIG_BYTES];
+	/* Constant. The initial ones: at power-on and at each bind. */
+	uint8_t hw_initial[CONFIG_BYTES], virt_initial[CONFIG_BYTES];
+	uint8_t is_virtual[CONFIG_BYTES], user[CONFIG_BYTES];
+	uint8_t hw_write[CONFIG_BYTES], hw_clear[CONFIG_BYTES];
 	/* Offsets of capabilities; 0: it has none. Constant. */
-	unsigned pm, exp, msix;
+	unsigned pm, msi, exp, msix, af;
+	unsigned last_ext, free_ext; /* while it is built: the chain's end, and of all */
 };
 
-/* Who is told of interrupts. All eventfds are duplicates of ours; -1: nobody. */
+#define IRQ_NONE VFIO_PCI_NUM_IRQS
+
+/* INTx: the line is level-triggered, and masked as soon as the client was told. */
+struct pci_intx {
+	bool asserted;
+	bool masked;   /* while it is the way that is enabled */
+	bool disabled; /* COMMAND.INTx_Disable, as the client sees it */
+	int trigger;
+	struct watch *unmask; /* an eventfd that unmasks; NULL: none */
+};
+
+/*
+ * Who is told of interrupts. All eventfds are duplicates of ours; -1: nobody. Of INTx,
+ * MSI and MSI-X at most one is enabled.
+ */
 struct pci_irqs {
 	struct port_mutex lock; /* a leaf */
-	bool msix_enabled;
-	int *msix; /* one for each vector */
+	unsigned type;          /* VFIO_PCI_*_IRQ_INDEX of what is enabled, or IRQ_NONE */
+	struct pci_intx intx;
+	int *vectors;     /* of MSI or MSI-X */
+	unsigned enabled; /* MSI: how many there are, from 0 on */
+	unsigned msi_log; /* the most that MSI's Multiple Message Enable may say */
 	int err, req;
 	struct signaller signaller;
+};
+
+/* Which pages the device's DMA has written (dma_log.c). */
+struct dma_log {
+	struct port_mutex lock; /* a leaf */
+	_Atomic bool on;        /* changes under the lock */
+	bool broken;            /* something is missing */
+	struct range_map ranges, blocks;
 };
 
 struct export_set;
@@ -66,17 +102,19 @@ struct pci_device {
 	char label[48]; /* the path of its node */
 
 	struct uiommufd_device api;
-	struct uiommufd_device_desc desc;
+	struct uiommufd_device_desc desc; /* @mmio: as the user has it */
 	struct uiommufd_device_ops ops;
 	void *model; /* NULL until the model's create succeeded */
 
 	int storage_fd; /* the memory file of the BARs */
 	struct pci_bar bars[UIOMMUFD_BARS];
+	struct pci_bar rom; /* size 0: none */
 
 	struct dma_requester requester;
 	struct port_mutex channels_lock; /* a leaf */
 	struct list channels;
 
+	struct pci_sriov sriov;
 	struct vfio_group *group; /* constant */
 	struct port_mutex bind;
 	struct vfio_file *owner; /* bind: the open of the node that is bound; NULL */
@@ -99,6 +137,13 @@ struct pci_device {
 
 	struct gate gate;
 	struct pci_irqs irqs;
+	struct watcher watcher;
+
+	struct dma_log log;
+
+	struct port_mutex ioeventfds_lock;
+	struct list ioeventfds;
+	unsigned nr_ioeventfds;
 };
 
 /* ---- bars.c: the BARs' memory, windows and registers ---------------------------- */
@@ -111,14 +156,22 @@ void bars_destroy(struct pci_device *dev);
  */
 int bar_read(struct pci_bar *bar, uint64_t offset, void *dst, size_t n);
 int bar_write(struct pci_bar *bar, uint64_t offset, const void *src, size_t n);
+/*
+ * 64 bytes at an offset that 64 divides, at once if the model can. *@accepted: it took
+ * them. Register BARs only.
+ */
+int bar_write_64(struct pci_bar *bar, uint64_t offset, const void *src, bool deferrable,
+		 bool *accepted);
 /* The largest power of two, at most 8, that divides @offset and is not above @left. */
 size_t bar_unit(uint64_t offset, uint64_t left);
 
-/* ---- config.c, config_caps.c ---------------------------------------------------- */
+/* ---- rom.c: the expansion ROM ----------------------------------------------------- */
 
-/* Builds initial, write and the offsets; the value is the initial one. */
-void config_create(struct pci_device *dev);
-void config_add_caps(struct pci_device *dev);
+int rom_create(struct pci_device *dev);
+void rom_destroy(struct pci_device *dev);
+
+/* ---- config.c: accesses ----------------------------------------------------------- */
+
 ssize_t config_read(struct pci_device *dev, struct client *c, uint64_t va, size_t n,
 		    uint64_t offset);
 ssize_t config_write(struct pci_device *dev, struct client *c, uint64_t va, size_t n,
@@ -128,7 +181,22 @@ bool config_memory_enabled(const struct pci_device *dev);
 bool config_io_enabled(const struct pci_device *dev);
 bool config_master_enabled(const struct pci_device *dev);
 void config_set_power(struct pci_device *dev, unsigned state);
+/* The low bits of its register. */
+unsigned config_bar_flags(const struct pci_bar *bar);
 void config_restart(struct pci_device *dev);
+
+/* ---- config_caps.c, config_ext.c: what is in it ----------------------------------- */
+
+/* -EINVAL with a message: the description cannot be met. */
+int config_create(struct pci_device *dev, char *error, size_t cap);
+int config_add_ext_caps(struct pci_device *dev, char *error, size_t cap);
+/*
+ * Append an extended capability whose registers take @size bytes, header included; the
+ * header is filled in, the registers are read-only zeroes. @offset: where, or 0. The
+ * offset, or 0: there is no room.
+ */
+unsigned config_ext_cap(struct pci_device *dev, unsigned id, unsigned version,
+			unsigned size, unsigned offset);
 
 static inline void config_put16(uint8_t *p, unsigned v)
 {
@@ -193,15 +261,50 @@ ssize_t region_pwrite(struct pci_device *dev, struct client *c, uint64_t va, siz
 		      uint64_t offset);
 int region_mmap(struct pci_device *dev, uint64_t offset, uint64_t length, int flags);
 
-/* ---- irq.c ---------------------------------------------------------------------- */
+/* Does a mapping of the BAR have no memory, and each access fault? */
+bool region_faults(const struct pci_bar *bar);
+
+/* ---- irq.c, irq_intx.c ------------------------------------------------------------ */
 
 int irq_create(struct pci_device *dev);
 void irq_destroy(struct pci_device *dev);
 long irq_info_ioctl(struct uapi_call *call);
 long irq_set_ioctl(struct uapi_call *call);
-bool irq_msix_enabled(struct pci_device *dev);
+/* What is enabled: the type, and the limit of MSI's Multiple Message Enable. */
+unsigned irq_type(struct pci_device *dev, unsigned *msi_log);
+/* The client is asked to let go of the device. */
+void irq_request(struct pci_device *dev);
 /* Nobody is told any more. */
 void irq_disable(struct pci_device *dev);
+
+/* A request of VFIO_DEVICE_SET_IRQS, and a copy of its data (bools or fds, or NULL). */
+struct irq_request {
+	struct pci_device *dev;
+	struct client *client;
+	const void *data;
+	struct vfio_irq_set set;
+	/* What the caller removes when it has let go of the lock, if there is anything.
+	 */
+	struct watch **gone;
+};
+
+/* Does it ask for its number @i, by DATA_NONE or DATA_BOOL? */
+bool irq_fires(const struct irq_request *r, uint32_t i);
+/* Give a place to an eventfd of ours, or -1; the former one is closed. */
+void irq_replace(int *slot, int fd);
+/* All with the lock held. */
+int intx_trigger(const struct irq_request *r);
+int intx_mask(const struct irq_request *r);
+int intx_unmask(const struct irq_request *r);
+/* The watch that is left is the caller's to remove, without the lock. */
+struct watch *intx_disable(struct pci_device *dev);
+
+/* COMMAND.INTx_Disable as a client has written it. With config_lock held. */
+void intx_set_disabled(struct pci_device *dev, bool disabled);
+/* What STATUS and the function's own COMMAND say of it. */
+bool intx_asserted(struct pci_device *dev);
+bool intx_blocked(struct pci_device *dev);
+
 /*
  * The client's eventfd as one of ours that irq_signal() takes; the caller closes it.
  * -EBADF, -EINVAL; -ENOMEM, -EAGAIN, -ENOSYS: it could not be signalled safely.
@@ -209,6 +312,23 @@ void irq_disable(struct pci_device *dev);
 int irq_get_eventfd(struct pci_device *dev, struct client *c, int fd);
 /* Add 1 to it, unless it is -1; never blocks. */
 void irq_signal(struct pci_device *dev, int fd);
+
+/* ---- ioeventfd.c ------------------------------------------------------------------ */
+
+long ioeventfd_ioctl(struct uapi_call *call);
+/* The client is gone. Not with device.memory held. */
+void ioeventfd_disable(struct pci_device *dev);
+
+/* ---- dma_log.c -------------------------------------------------------------------- */
+
+void dma_log_init(struct dma_log *log);
+void dma_log_finish(struct dma_log *log);
+/* The device has written [iova, iova + n). */
+void dma_log_note(struct dma_log *log, uint64_t iova, uint64_t n);
+void dma_log_stop(struct dma_log *log);
+/* START, STOP and REPORT: @va is the data, @n what argsz leaves for it. */
+long dma_log_feature(struct pci_device *dev, struct client *c, uint32_t flags,
+		     uint64_t va, size_t n);
 
 /* ---- device_api.c --------------------------------------------------------------- */
 
@@ -258,14 +378,13 @@ struct vfio_file {
 struct pci_device *vfio_device_of(struct uapi_call *call);
 /* Was the device opened by its group? */
 bool vfio_by_group(struct uapi_call *call);
-/* The BAR that an offset in a device's file lies in; NULL: none, or no device's file. */
-const struct pci_bar *vfio_bar_of(struct vfile *f, uint64_t offset);
 /*
  * Another open of the device by its group, whose lock is held and keeps cdevs from being
- * bound. Takes a reference to @group_file. The first open enables the device.
+ * bound. Takes a reference to @group_file. The first open enables the device, and binds
+ * and attaches it if the group is in an iommufd; @ctx: that, or NULL.
  */
 int cdev_open_by_group(struct pci_device *dev, struct vfile *group_file,
-		       struct vfile **out);
+		       struct iommufd_ctx *ctx, struct vfile **out);
 long cdev_bind(struct uapi_call *call);
 long cdev_attach(struct uapi_call *call);
 long cdev_detach(struct uapi_call *call);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Interrupts: MSI-X, and the two that are VFIO's own, ERR and REQ. There is no INTx and
- * no MSI: their count is 0.
+ * Interrupts: MSI and MSI-X, and the two that are VFIO's own, ERR and REQ. (INTx is in
+ * irq_intx.c.)
  *
- * MSI-X is on from the first SET_IRQS that gives eventfds until one with count 0 and
- * DATA_NONE; vectors come and go in between (it can be resized). What the client writes
- * to the MSI-X table or capability does not matter, as with vfio-pci.
+ * One of INTx, MSI and MSI-X is on from the first SET_IRQS that gives it eventfds until
+ * one with count 0 and DATA_NONE. In between MSI-X's vectors come and go; MSI has as many
+ * as it was enabled with. What the client writes to the capabilities or the MSI-X table
+ * does not matter, as with vfio-pci.
  *
  * The order of checks is that of Linux 7.3. Eventfds are duplicates of the client's, and
  * ours to close. Signalling never blocks (signal.c).
@@ -18,39 +19,49 @@
 
 #define SET_MIN offsetof(struct vfio_irq_set, data)
 
+static unsigned max_u(unsigned a, unsigned b)
+{
+	return a > b ? a : b;
+}
+
 int irq_create(struct pci_device *dev)
 {
+	unsigned n = max_u(dev->desc.msix_vectors, dev->desc.msi_vectors);
 	struct pci_irqs *irqs = &dev->irqs;
 
 	port_mutex_init(&irqs->lock);
 	signaller_init(&irqs->signaller);
+	irqs->type = IRQ_NONE;
+	irqs->intx.trigger = -1;
 	irqs->err = -1;
 	irqs->req = -1;
-	if (!dev->desc.msix_vectors)
+	if (!n)
 		return 0;
-	irqs->msix = port_alloc(dev->desc.msix_vectors * sizeof(int));
-	if (!irqs->msix)
+	irqs->vectors = port_alloc(n * sizeof(int));
+	if (!irqs->vectors)
 		return -ENOMEM;
-	for (unsigned i = 0; i < dev->desc.msix_vectors; i++)
-		irqs->msix[i] = -1;
+	for (unsigned i = 0; i < n; i++)
+		irqs->vectors[i] = -1;
 	return 0;
 }
 
 void irq_destroy(struct pci_device *dev)
 {
-	port_free(dev->irqs.msix);
+	port_free(dev->irqs.vectors);
 	signaller_finish(&dev->irqs.signaller);
 	port_mutex_finish(&dev->irqs.lock);
 }
 
-bool irq_msix_enabled(struct pci_device *dev)
+unsigned irq_type(struct pci_device *dev, unsigned *msi_log)
 {
-	bool on;
+	unsigned type;
 
 	port_mutex_lock(&dev->irqs.lock);
-	on = dev->irqs.msix_enabled;
+	type = dev->irqs.type;
+	if (msi_log)
+		*msi_log = dev->irqs.msi_log;
 	port_mutex_unlock(&dev->irqs.lock);
-	return on;
+	return type;
 }
 
 int irq_get_eventfd(struct pci_device *dev, struct client *c, int fd)
@@ -74,49 +85,20 @@ void irq_signal(struct pci_device *dev, int fd)
 		signaller_signal(&dev->irqs.signaller, dev->storage_fd, fd);
 }
 
-/* With the lock held. */
-static void replace(int *slot, int fd)
+void irq_replace(int *slot, int fd)
 {
 	if (*slot >= 0)
 		close(*slot);
 	*slot = fd;
 }
 
-void uiommufd_irq(struct uiommufd_device *api, unsigned vector)
-{
-	struct pci_device *dev = api->pci;
-	struct pci_irqs *irqs = &dev->irqs;
-
-	if (vector >= dev->desc.msix_vectors)
-		return;
-	port_mutex_lock(&irqs->lock);
-	if (irqs->msix_enabled)
-		irq_signal(dev, irqs->msix[vector]);
-	port_mutex_unlock(&irqs->lock);
-}
-
-/* With the lock held. */
-static void disable_msix(struct pci_device *dev)
-{
-	for (unsigned i = 0; i < dev->desc.msix_vectors; i++)
-		replace(&dev->irqs.msix[i], -1);
-	dev->irqs.msix_enabled = false;
-}
-
-void irq_disable(struct pci_device *dev)
-{
-	port_mutex_lock(&dev->irqs.lock);
-	disable_msix(dev);
-	replace(&dev->irqs.err, -1);
-	replace(&dev->irqs.req, -1);
-	port_mutex_unlock(&dev->irqs.lock);
-}
-
-/* ---- info ------------------------------------------------------------------------- */
-
 static uint32_t irq_count(const struct pci_device *dev, uint32_t index)
 {
 	switch (index) {
+	case VFIO_PCI_INTX_IRQ_INDEX:
+		return dev->desc.interrupt_pin ? 1 : 0;
+	case VFIO_PCI_MSI_IRQ_INDEX:
+		return dev->desc.msi_vectors;
 	case VFIO_PCI_MSIX_IRQ_INDEX:
 		return dev->desc.msix_vectors;
 	case VFIO_PCI_ERR_IRQ_INDEX:
@@ -126,6 +108,57 @@ static uint32_t irq_count(const struct pci_device *dev, uint32_t index)
 		return 0;
 	}
 }
+
+static bool has_vectors(const struct pci_irqs *irqs)
+{
+	return irqs->type == VFIO_PCI_MSI_IRQ_INDEX ||
+	       irqs->type == VFIO_PCI_MSIX_IRQ_INDEX;
+}
+
+void uiommufd_irq(struct uiommufd_device *api, unsigned vector)
+{
+	struct pci_device *dev = api->pci;
+	struct pci_irqs *irqs = &dev->irqs;
+
+	port_dma_rest();
+	port_mutex_lock(&irqs->lock);
+	if (has_vectors(irqs) && vector < irq_count(dev, irqs->type))
+		irq_signal(dev, irqs->vectors[vector]);
+	port_mutex_unlock(&irqs->lock);
+}
+
+/* With the lock held. */
+static void disable_vectors(struct pci_device *dev)
+{
+	for (unsigned i = 0; i < irq_count(dev, dev->irqs.type); i++)
+		irq_replace(&dev->irqs.vectors[i], -1);
+	dev->irqs.type = IRQ_NONE;
+}
+
+void irq_disable(struct pci_device *dev)
+{
+	struct watch *gone = NULL;
+
+	port_mutex_lock(&dev->irqs.lock);
+	if (has_vectors(&dev->irqs))
+		disable_vectors(dev);
+	else
+		gone = intx_disable(dev);
+	dev->irqs.intx.disabled = false;
+	irq_replace(&dev->irqs.err, -1);
+	irq_replace(&dev->irqs.req, -1);
+	port_mutex_unlock(&dev->irqs.lock);
+	watch_remove(gone);
+}
+
+void irq_request(struct pci_device *dev)
+{
+	port_mutex_lock(&dev->irqs.lock);
+	irq_signal(dev, dev->irqs.req);
+	port_mutex_unlock(&dev->irqs.lock);
+}
+
+/* ---- info ------------------------------------------------------------------------- */
 
 long irq_info_ioctl(struct uapi_call *call)
 {
@@ -146,44 +179,42 @@ long irq_info_ioctl(struct uapi_call *call)
 
 /* ---- SET_IRQS --------------------------------------------------------------------- */
 
-/* A request: the header, and a copy of its data (bools or fds, or NULL). */
-struct request {
-	struct pci_device *dev;
-	struct client *client;
-	const void *data;
-	struct vfio_irq_set set;
-};
-
-static int32_t fd_at(const struct request *r, uint32_t i)
+static int32_t fd_at(const struct irq_request *r, uint32_t i)
 {
 	return ((const int32_t *)r->data)[i];
 }
 
-static bool fires(const struct request *r, uint32_t i)
+bool irq_fires(const struct irq_request *r, uint32_t i)
 {
 	if (r->set.flags & VFIO_IRQ_SET_DATA_BOOL)
 		return ((const uint8_t *)r->data)[i];
 	return true;
 }
 
-/* Give a vector its eventfd; whatever happens, the former one is gone. */
-static int set_vector(const struct request *r, uint32_t vector, int32_t fd)
+/*
+ * Give a vector its eventfd; whatever happens, the former one is gone. MSI has no more
+ * vectors than it was enabled with.
+ */
+static int set_vector(const struct irq_request *r, uint32_t vector, int32_t fd)
 {
-	int *slot = &r->dev->irqs.msix[vector];
+	struct pci_irqs *irqs = &r->dev->irqs;
+	int *slot = &irqs->vectors[vector];
 	int own;
 
-	replace(slot, -1);
+	irq_replace(slot, -1);
 	if (fd < 0)
 		return 0;
+	if (irqs->type == VFIO_PCI_MSI_IRQ_INDEX && vector >= irqs->enabled)
+		return -EINVAL;
 	own = irq_get_eventfd(r->dev, r->client, fd);
 	if (own < 0)
 		return own;
-	replace(slot, own);
+	irq_replace(slot, own);
 	return 0;
 }
 
 /* On failure all vectors up to the one that failed have none. */
-static int set_vectors(const struct request *r)
+static int set_vectors(const struct irq_request *r)
 {
 	uint32_t i;
 	int err = 0;
@@ -193,45 +224,52 @@ static int set_vectors(const struct request *r)
 	if (!err)
 		return 0;
 	while (i-- > 0)
-		replace(&r->dev->irqs.msix[r->set.start + i], -1);
+		irq_replace(&r->dev->irqs.vectors[r->set.start + i], -1);
 	return err;
 }
 
-static int enable_msix(const struct request *r)
+static int enable_vectors(const struct irq_request *r)
 {
+	struct pci_irqs *irqs = &r->dev->irqs;
+	unsigned n = r->set.start + r->set.count;
 	int err;
 
 	/* Linux 7.3: enabling none is a range error of the PCI core. */
-	if (!(r->set.start + r->set.count))
+	if (!n)
 		return -ERANGE;
-	r->dev->irqs.msix_enabled = true;
+	irqs->type = r->set.index;
+	irqs->enabled = n;
+	if (irqs->type == VFIO_PCI_MSI_IRQ_INDEX)
+		irqs->msi_log = 32 - __builtin_clz(2 * n - 1) - 1;
 	err = set_vectors(r);
 	if (err)
-		disable_msix(r->dev);
+		disable_vectors(r->dev);
 	return err;
 }
 
-static int trigger_msix(const struct request *r)
+static int trigger_vectors(const struct irq_request *r)
 {
 	struct pci_irqs *irqs = &r->dev->irqs;
+	bool ours = irqs->type == r->set.index;
 
-	if (irqs->msix_enabled && !r->set.count &&
-	    r->set.flags & VFIO_IRQ_SET_DATA_NONE) {
-		disable_msix(r->dev);
+	if (ours && !r->set.count && r->set.flags & VFIO_IRQ_SET_DATA_NONE) {
+		disable_vectors(r->dev);
 		return 0;
 	}
+	if (!ours && irqs->type != IRQ_NONE)
+		return -EINVAL;
 	if (r->set.flags & VFIO_IRQ_SET_DATA_EVENTFD)
-		return irqs->msix_enabled ? set_vectors(r) : enable_msix(r);
-	if (!irqs->msix_enabled)
+		return ours ? set_vectors(r) : enable_vectors(r);
+	if (!ours)
 		return -EINVAL;
 	for (uint32_t i = 0; i < r->set.count; i++) {
-		if (fires(r, i))
-			irq_signal(r->dev, irqs->msix[r->set.start + i]);
+		if (irq_fires(r, i))
+			irq_signal(r->dev, irqs->vectors[r->set.start + i]);
 	}
 	return 0;
 }
 
-static int set_single(const struct request *r, int *slot)
+static int set_single(const struct irq_request *r, int *slot)
 {
 	int32_t fd = fd_at(r, 0);
 	int own;
@@ -239,18 +277,18 @@ static int set_single(const struct request *r, int *slot)
 	if (fd < -1)
 		return -EINVAL;
 	if (fd == -1) {
-		replace(slot, -1);
+		irq_replace(slot, -1);
 		return 0;
 	}
 	own = irq_get_eventfd(r->dev, r->client, fd);
 	if (own < 0)
 		return own;
-	replace(slot, own);
+	irq_replace(slot, own);
 	return 0;
 }
 
 /* ERR and REQ. */
-static int trigger_single(const struct request *r, int *slot)
+static int trigger_single(const struct irq_request *r, int *slot)
 {
 	if (r->set.flags & VFIO_IRQ_SET_DATA_NONE) {
 		if (*slot < 0)
@@ -258,28 +296,45 @@ static int trigger_single(const struct request *r, int *slot)
 		if (r->set.count)
 			irq_signal(r->dev, *slot);
 		else
-			replace(slot, -1);
+			irq_replace(slot, -1);
 		return 0;
 	}
 	if (!r->set.count)
 		return -EINVAL;
 	if (r->set.flags & VFIO_IRQ_SET_DATA_EVENTFD)
 		return set_single(r, slot);
-	if (fires(r, 0))
+	if (irq_fires(r, 0))
 		irq_signal(r->dev, *slot);
 	return 0;
 }
 
-/* Masking is for INTx only, of which there is none. */
-static int act(const struct request *r)
+static int act_intx(const struct irq_request *r)
+{
+	switch (r->set.flags & VFIO_IRQ_SET_ACTION_TYPE_MASK) {
+	case VFIO_IRQ_SET_ACTION_MASK:
+		return intx_mask(r);
+	case VFIO_IRQ_SET_ACTION_UNMASK:
+		return intx_unmask(r);
+	case VFIO_IRQ_SET_ACTION_TRIGGER:
+		return intx_trigger(r);
+	default:
+		return -ENOTTY;
+	}
+}
+
+/* Masking is for INTx only. */
+static int act(const struct irq_request *r)
 {
 	struct pci_irqs *irqs = &r->dev->irqs;
 
+	if (r->set.index == VFIO_PCI_INTX_IRQ_INDEX)
+		return act_intx(r);
 	if ((r->set.flags & VFIO_IRQ_SET_ACTION_TYPE_MASK) != VFIO_IRQ_SET_ACTION_TRIGGER)
 		return -ENOTTY;
 	switch (r->set.index) {
+	case VFIO_PCI_MSI_IRQ_INDEX:
 	case VFIO_PCI_MSIX_IRQ_INDEX:
-		return trigger_msix(r);
+		return trigger_vectors(r);
 	case VFIO_PCI_ERR_IRQ_INDEX:
 		return trigger_single(r, &irqs->err);
 	case VFIO_PCI_REQ_IRQ_INDEX:
@@ -320,7 +375,12 @@ static int validate(const struct vfio_irq_set *set, uint32_t nr_irqs, size_t *by
 
 long irq_set_ioctl(struct uapi_call *call)
 {
-	struct request r = {.dev = vfio_device_of(call), .client = call->client};
+	struct watch *gone = NULL;
+	struct irq_request r = {
+		.dev = vfio_device_of(call),
+		.client = call->client,
+		.gone = &gone,
+	};
 	void *data = NULL;
 	size_t bytes;
 	int err;
@@ -340,6 +400,7 @@ long irq_set_ioctl(struct uapi_call *call)
 		port_mutex_lock(&r.dev->irqs.lock);
 		err = act(&r);
 		port_mutex_unlock(&r.dev->irqs.lock);
+		watch_remove(gone);
 	}
 	port_free(data);
 	return err;

@@ -17,9 +17,6 @@
 #include "vfio/device.h"
 #include "vfio/group.h"
 
-/* The window of message-signalled interrupts: DMA there is no memory access. */
-static const struct iommufd_resv msi_window = {0xfee00000, 0xfeefffff};
-
 void uiommufd_device_error(struct uiommufd_device *api, const char *format, ...)
 {
 	va_list args;
@@ -44,17 +41,28 @@ static int device_init(struct pci_device *dev)
 		dev->bars[i].dev = dev;
 		dev->bars[i].index = i;
 	}
+	dev->rom.dev = dev;
+	dev->rom.index = VFIO_PCI_ROM_REGION_INDEX;
 	list_init(&dev->channels);
 	port_mutex_init(&dev->channels_lock);
 	port_mutex_init(&dev->bind);
 	port_mutex_init(&dev->config_lock);
 	port_rwlock_init(&dev->memory);
 	dma_requester_init(&dev->requester);
+	sriov_init(dev, dev->place.pf, dev->place.vf);
+	watcher_init(&dev->watcher);
+	dma_log_init(&dev->log);
+	list_init(&dev->ioeventfds);
+	port_mutex_init(&dev->ioeventfds_lock);
 	return 0;
 }
 
 static void device_finish(struct pci_device *dev)
 {
+	port_mutex_finish(&dev->ioeventfds_lock);
+	dma_log_finish(&dev->log);
+	watcher_finish(&dev->watcher);
+	sriov_finish(dev);
 	dma_requester_finish(&dev->requester);
 	port_rwlock_finish(&dev->memory);
 	port_mutex_finish(&dev->config_lock);
@@ -75,6 +83,8 @@ static int create_model(struct pci_device *dev, const struct uiommufd_model *mod
 	dev->api.error_cap = 0;
 	if (err)
 		memset(&dev->ops, 0, sizeof(dev->ops));
+	else if (dev->place.has_mmio)
+		dev->desc.mmio = dev->place.mmio;
 	return err;
 }
 
@@ -88,18 +98,22 @@ static int create_parts(struct pci_device *dev, char *error, size_t cap)
 		err = exports_create(&dev->exports);
 	if (!err)
 		err = bars_create(dev, error, cap);
+	if (!err)
+		err = rom_create(dev);
+	if (!err)
+		err = sriov_create(dev, error, cap);
+	if (!err)
+		err = config_create(dev, error, cap);
 	if (err)
 		return err;
-	config_create(dev);
 	dev->info = (struct iommufd_device_info){
 		.requester = &dev->requester,
 		.group = dev->place.group_key,
 		.group_owner = dev->place.group_owner,
-		.resv = &msi_window,
-		.nr_resv = 1,
 	};
-	iommufd_vtd_hw_info(&dev->info);
-	reset_model(dev, UIOMMUFD_RESET_POWER_ON);
+	iommufd_unit_connect(dev->place.unit, &dev->info);
+	if (dev->sriov.powered)
+		reset_model(dev, UIOMMUFD_RESET_POWER_ON);
 	return 0;
 }
 
@@ -113,16 +127,22 @@ int pci_device_create(struct machine *m, const struct uiommufd_model *model,
 
 	if (!dev)
 		return -ENOMEM;
+	dev->place = *placement;
 	err = device_init(dev);
 	if (err) {
 		port_free(dev);
 		return err;
 	}
 	dev->machine = m;
-	dev->place = *placement;
 	snprintf(dev->label, sizeof(dev->label), "/dev/vfio/devices/vfio%u",
 		 placement->index);
 	err = create_model(dev, model, options, nr_options, error, error_cap);
+#ifndef __x86_64__
+	if (!err && dev->desc.mmio == UIOMMUFD_MMIO_FAULT) {
+		snprintf(error, error_cap, "mmio=fault: only on x86-64");
+		err = -EINVAL;
+	}
+#endif
 	if (!err)
 		err = create_parts(dev, error, error_cap);
 	if (err) {
@@ -144,6 +164,7 @@ void pci_device_destroy(struct pci_device *dev)
 	if (dev->exports)
 		exports_orphan(dev->exports);
 	exports_put(dev->exports);
+	rom_destroy(dev);
 	bars_destroy(dev);
 	irq_destroy(dev);
 	vfio_group_leave(dev);
@@ -156,6 +177,11 @@ const struct pci_placement *pci_device_placement(const struct pci_device *dev)
 	return &dev->place;
 }
 
+enum uiommufd_mmio pci_device_mmio(const struct pci_device *dev)
+{
+	return dev->desc.mmio;
+}
+
 const struct uiommufd_device_desc *pci_device_desc(const struct pci_device *dev)
 {
 	return &dev->desc;
@@ -163,5 +189,7 @@ const struct uiommufd_device_desc *pci_device_desc(const struct pci_device *dev)
 
 uint64_t pci_device_bar_address(const struct pci_device *dev, unsigned bar)
 {
+	if (bar == VFIO_PCI_ROM_REGION_INDEX)
+		return dev->rom.address;
 	return bar < UIOMMUFD_BARS ? dev->bars[bar].address : 0;
 }

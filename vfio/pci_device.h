@@ -8,8 +8,10 @@
  *
  * Locks, outermost first; where several devices are locked (hot reset) each step goes
  * through them in the order of their index:
+ *   sriov.enabling  (vfio/sriov.h) which virtual functions there are;
  *   group, container, type1 (vfio/group.h): of the legacy path;
  *   device.bind    who has it open and bound; held over bind, attach, detach, close;
+ *   device.ioeventfds  (ioeventfd.c)
  *   device.config  the configuration space; held over all that a write to it starts;
  *   device.memory  (rw) is memory decoding on? Write: every change of that, and with it
  *                  every revoke and restore of the device's dma-bufs. Read: MMIO of
@@ -18,8 +20,8 @@
  *                  DMA can be made to wait for without end: a device's access to the
  *                  registers of a peer gives up instead, see there;
  *   then the set of exported dma-bufs -> dmabuf reservation -> pages -> domset -> domain.
- * Interrupt state has a leaf lock of its own (device.irq), and so has the list of DMA
- * channels.
+ * Interrupt state has a lock of its own (device.irq) that only the watcher's (watch.h) is
+ * taken under; the list of DMA channels has a leaf lock.
  */
 #ifndef VFIO_PCI_DEVICE_H
 #define VFIO_PCI_DEVICE_H
@@ -45,10 +47,15 @@ struct pci_bdf {
 /* How the machine's description places a device. */
 struct pci_placement {
 	struct pci_bdf bdf;
-	unsigned index; /* vfio<index> */
-	unsigned group; /* IOMMU group number */
-	const void *group_key; /* the same for all devices of the group */
+	unsigned index;                     /* vfio<index> */
+	unsigned group;                     /* IOMMU group number */
+	const void *group_key;              /* the same for all devices of the group */
 	_Atomic(const void *) *group_owner; /* iommufd_device_info.group_owner */
+	struct pci_device *pf;              /* of a virtual function; else NULL */
+	unsigned vf;                        /* and its number */
+	const struct iommufd_unit *unit;    /* NULL: a plain VT-d unit */
+	bool has_mmio; /* the user says how registers are reached: @mmio */
+	enum uiommufd_mmio mmio;
 };
 
 int pci_device_create(struct machine *m, const struct uiommufd_model *model,
@@ -58,16 +65,51 @@ int pci_device_create(struct machine *m, const struct uiommufd_model *model,
 /* No client has it open. Dma-bufs of it may still exist: they are orphans by now. */
 void pci_device_destroy(struct pci_device *dev);
 
+/*
+ * SR-IOV. The virtual functions of a device are made after it and destroyed before it;
+ * @vf was placed as one of @pf.
+ */
+void pci_device_add_vf(struct pci_device *pf, struct pci_device *vf);
+/* Is it there? A virtual function is not until it is enabled. */
+bool pci_device_present(const struct pci_device *dev);
+/* The physical function of a virtual one; else NULL. */
+struct pci_device *pci_device_pf(const struct pci_device *dev);
+/* How many virtual functions it can have, and has. */
+unsigned sriov_total(const struct pci_device *dev);
+unsigned sriov_enabled(const struct pci_device *dev);
+/*
+ * Have @n of them. -ERANGE: more than it can have; -EBUSY: it has some, and @n is not 0;
+ * -EAGAIN: some that are to go are still open; their clients were asked to let go, and no
+ * new one gets them: call again, or sriov_stay() to leave things as they are.
+ */
+int sriov_enable(struct pci_device *pf, unsigned n);
+void sriov_stay(struct pci_device *pf);
+
 const struct pci_placement *pci_device_placement(const struct pci_device *dev);
 const struct uiommufd_device_desc *pci_device_desc(const struct pci_device *dev);
 /*
- * Where BAR @bar lies: the SPA of its window, or the number of its first I/O port. 0: it
- * is absent, or the upper half of a 64-bit one. What sysfs calls `resource`.
+ * Where BAR @bar lies, or the expansion ROM (6): the SPA of its window, or the number of
+ * its first I/O port. 0: it is absent, or the upper half of a 64-bit one. What sysfs
+ * calls `resource`.
  */
 uint64_t pci_device_bar_address(const struct pci_device *dev, unsigned bar);
-/* A copy of bytes of the configuration space as a client would read it (for sysfs);
- * what lies beyond its end reads as zero. */
+/* A copy of bytes of the function's own configuration space, which shows what vfio-pci
+ * hides (for sysfs); what lies beyond its end reads as zero. */
 void pci_device_config(struct pci_device *dev, unsigned offset, void *dst, size_t n);
+
+/* How clients reach its registers. */
+enum uiommufd_mmio pci_device_mmio(const struct pci_device *dev);
+
+/*
+ * Accesses of a client's CPU to a mapping of registers that fault. @offset is the file
+ * offset that was mapped. -ENXIO: it is not in such a mapping; -EIO: memory decoding is
+ * off. An access reaches at most to the end of the BAR's mapping.
+ */
+int vfio_mmio_read(struct vfile *f, uint64_t offset, void *dst, size_t n);
+int vfio_mmio_write(struct vfile *f, uint64_t offset, const void *src, size_t n);
+/* 64 bytes at once (uiommufd_device_ops.mmio_write_64). */
+int vfio_mmio_write_64(struct vfile *f, uint64_t offset, const void *src, bool deferrable,
+		       bool *accepted);
 
 /* A new open of /dev/vfio/devices/vfio<index>. */
 int vfio_cdev_open(struct pci_device *dev, struct vfile **out);

@@ -46,11 +46,13 @@ void reset_update_master(struct pci_device *dev)
 
 bool reset_possible(const struct pci_device *dev)
 {
-	return dev->desc.flr || (hot_reset_has_bus(dev) && hot_reset_alone(dev));
+	return dev->desc.flr || dev->desc.af ||
+	       (hot_reset_has_bus(dev) && hot_reset_alone(dev));
 }
 
 void reset_model(struct pci_device *dev, enum uiommufd_reset kind)
 {
+	uiommufd_intx(&dev->api, false);
 	if (!dev->ops.reset)
 		return;
 	gate_enter(&dev->gate);
@@ -96,6 +98,7 @@ long reset_ioctl(struct uapi_call *call)
 
 void reset_enable(struct pci_device *dev)
 {
+	sriov_use(dev);
 	port_mutex_lock(&dev->config_lock);
 	config_restart(dev);
 	reset_begin(dev);
@@ -116,18 +119,21 @@ static void forget_low_power(struct pci_device *dev)
 
 void reset_disable(struct pci_device *dev)
 {
+	ioeventfd_disable(dev);
 	port_mutex_lock(&dev->config_lock);
 	port_rwlock_write_lock(&dev->memory);
 	forget_low_power(dev);
 	reset_cut(dev);
 	exports_orphan(dev->exports);
 	dma_requester_set_master(&dev->requester, false);
+	dma_log_stop(&dev->log);
 	irq_disable(dev);
 	config_restart(dev);
 	if (reset_possible(dev))
 		reset_model(dev, UIOMMUFD_RESET_FUNCTION);
 	port_rwlock_write_unlock(&dev->memory);
 	port_mutex_unlock(&dev->config_lock);
+	sriov_unuse(dev);
 }
 
 /* ---- low power -------------------------------------------------------------------- */

@@ -12,6 +12,9 @@
  * `run` is called with no lock held. The lock guards nothing but the two waits; kick
  * takes it only if the thread sleeps.
  *
+ * Bursts (core/port.h) are for `run` only, and end with it at the latest: a worker that
+ * spins, sleeps, or is paused is not waited for by anybody who takes memory away.
+ *
  * Before it sleeps the thread watches `pending` for a while, since waking it costs more
  * than most jobs take: the more often a kick came in that time lately, the longer.
  * With one CPU it does not.
@@ -23,6 +26,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/port.h"
 #include "uiommufd/device.h"
 
 /* Rounds of looking at `pending`, some 10 ns each. */
@@ -43,6 +47,9 @@ struct uiommufd_worker {
 	unsigned spin, spin_max; /* the thread's own */
 	pthread_t thread;
 };
+
+/* Is this thread in a worker's `run`? */
+static _Thread_local bool in_run;
 
 static void cpu_relax(void)
 {
@@ -100,13 +107,24 @@ static void wait_for_work(struct uiommufd_worker *w, bool again)
 	pthread_mutex_unlock(&w->lock);
 }
 
+static bool call_run(struct uiommufd_worker *w)
+{
+	bool again;
+
+	in_run = true;
+	again = w->run(w->arg);
+	in_run = false;
+	port_dma_burst_end();
+	return again;
+}
+
 /* Calls `run` unless paused; answers whether another call is due. */
 static bool run_once(struct uiommufd_worker *w, bool again)
 {
 	atomic_store(&w->running, true);
 	if (!atomic_load(&w->pauses)) {
 		atomic_store(&w->pending, false);
-		again = w->run(w->arg);
+		again = call_run(w);
 	}
 	atomic_store(&w->running, false);
 	if (atomic_load(&w->pauses))
@@ -192,6 +210,7 @@ void uiommufd_worker_kick(struct uiommufd_worker *w)
 
 void uiommufd_worker_pause(struct uiommufd_worker *w)
 {
+	port_dma_rest();
 	atomic_fetch_add(&w->pauses, 1);
 	if (!atomic_load(&w->running))
 		return;
@@ -211,8 +230,21 @@ void uiommufd_worker_destroy(struct uiommufd_worker *w)
 {
 	if (!w)
 		return;
+	port_dma_rest();
 	atomic_store(&w->stop, true);
 	wake_thread(w);
 	pthread_join(w->thread, NULL);
 	worker_free(w);
+}
+
+void uiommufd_burst_begin(void)
+{
+	if (in_run)
+		port_dma_burst_begin();
+}
+
+void uiommufd_burst_end(void)
+{
+	if (in_run)
+		port_dma_burst_end();
 }

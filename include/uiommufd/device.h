@@ -6,7 +6,7 @@
  * machine gives it a PCI function: configuration space, BARs, MSI-X, reset, and DMA
  * through the IOMMU exactly as the client has set it up.
  *
- * Threads. mmio_read, mmio_write and reset are called by the threads that serve
+ * Threads. The callbacks for registers and reset are called by the threads that serve
  * clients, one at a time for a device (the device's register lock is held). A model
  * that works on its own time starts a worker. DMA functions may be called from the
  * worker and from the callbacks; they never take the register lock.
@@ -58,10 +58,61 @@ enum uiommufd_reset {
 	UIOMMUFD_RESET_POWER,    /* D3hot to D0 without No_Soft_Reset */
 };
 
+/*
+ * How clients reach the registers, that is, BARs that are neither memory nor I/O ports.
+ * pread and pwrite of them are callbacks in every mode. The model says what its usual
+ * drivers need; the user may say otherwise (the device option mmio=).
+ */
+enum uiommufd_mmio {
+	/* They cannot be mapped. */
+	UIOMMUFD_MMIO_TRAP,
+	/*
+	 * They can be mapped, and each access of the CPU faults and becomes a callback:
+	 * exact, and some microseconds an access. For programs under `uiommufd run` on
+	 * x86-64.
+	 */
+	UIOMMUFD_MMIO_FAULT,
+};
+
 struct uiommufd_device;
 struct uiommufd_worker;
 
-/* What the model tells of itself; copied. */
+/*
+ * A PCI Express extended capability. Its registers are read-only, but for the error
+ * registers of AER, which the machine serves as hardware does. (vfio-pci does not show
+ * its clients every capability: PASID is one that it hides.)
+ */
+struct uiommufd_ext_cap {
+	uint16_t id;
+	uint8_t version;
+	uint16_t offset;   /* 4-aligned, above the one before; 0: where there is room */
+	uint16_t size;     /* of what follows the header of 4 bytes; a multiple of 4 */
+	const void *bytes; /* `size` of them; NULL: zeroes */
+};
+
+#define UIOMMUFD_VFS_MAX 64
+
+struct uiommufd_model;
+struct uiommufd_option;
+
+/*
+ * SR-IOV: the device is a physical function and can have virtual ones. They come and go
+ * as the user says (sriov_numvfs in sysfs); each is a device of its own, made by the
+ * model
+ * @vf. VF i has the device's routing ID + offset + i * stride.
+ */
+struct uiommufd_sriov {
+	unsigned total;          /* 1 to UIOMMUFD_VFS_MAX */
+	uint16_t offset, stride; /* not 0; stride may be if there is but one */
+	const struct uiommufd_model *vf;
+	const struct uiommufd_option *vf_options;
+	size_t nr_vf_options;
+};
+
+/*
+ * What the model tells of itself; copied. What pointers point to (rom, ext_caps and their
+ * bytes, sriov) stays the model's and unchanged for the device's whole life.
+ */
 struct uiommufd_device_desc {
 	uint16_t vendor_id, device_id;
 	uint16_t subsystem_vendor_id, subsystem_id;
@@ -73,8 +124,26 @@ struct uiommufd_device_desc {
 	unsigned msix_vectors; /* <= 2048 */
 	unsigned msix_bar;
 	uint32_t msix_table_offset, msix_pba_offset; /* 8-aligned */
-	bool flr;                                    /* has Function Level Reset */
-	bool pm; /* has a power-management capability (D0, D3hot) */
+	unsigned msi_vectors;  /* 0: no MSI capability; else a power of two <= 32 */
+	uint8_t interrupt_pin; /* 0: no INTx; 1 to 4: INTA# to INTD# */
+	bool flr;           /* has Function Level Reset, by its PCI Express capability */
+	bool af;            /* the same by an Advanced Features capability */
+	bool pm;            /* has a power-management capability (D0, D3hot) */
+	bool no_soft_reset; /* ... and is not reset on its way back from D3hot */
+	const void *rom;    /* the image of an expansion ROM; NULL: none */
+	size_t rom_size;
+	const struct uiommufd_ext_cap *ext_caps; /* in the order of the chain */
+	unsigned nr_ext_caps;
+	const struct uiommufd_sriov *sriov; /* NULL: no virtual functions */
+	/* VFIO_DEVICE_FEATURE_DMA_LOGGING: clients are told which pages its DMA wrote. */
+	bool dma_logging;
+	/*
+	 * Registers of the model in configuration space that belong to no capability, at
+	 * [config_offset, config_offset + config_size), both 4-aligned: the callbacks
+	 * config_read and config_write serve them. 0 bytes: none.
+	 */
+	uint16_t config_offset, config_size;
+	enum uiommufd_mmio mmio; /* unless the user says otherwise */
 };
 
 struct uiommufd_device_ops {
@@ -85,6 +154,21 @@ struct uiommufd_device_ops {
 	uint64_t (*mmio_read)(void *model, unsigned bar, uint64_t offset, unsigned size);
 	void (*mmio_write)(void *model, unsigned bar, uint64_t offset, unsigned size,
 			   uint64_t value);
+	/*
+	 * 64 bytes at once, to an offset that 64 divides: movdir64b, a pwrite of 64 bytes
+	 * or a peer's write of as many, or, @deferrable, enqcmd. False: not accepted,
+	 * which enqcmd is told and other writers are not. NULL: eight mmio_writes of 8
+	 * bytes, in order; enqcmd is not accepted.
+	 */
+	bool (*mmio_write_64)(void *model, unsigned bar, uint64_t offset,
+			      const void *bytes, bool deferrable);
+	/*
+	 * The model's registers in configuration space (desc.config_offset); 1, 2 or 4
+	 * bytes, naturally aligned; @offset counts from the start of configuration space.
+	 * Without them the registers read as zero.
+	 */
+	uint32_t (*config_read)(void *model, unsigned offset, unsigned size);
+	void (*config_write)(void *model, unsigned offset, unsigned size, uint32_t value);
 };
 
 /* A name=value option given by the user ("vram=1G"). */
@@ -110,6 +194,12 @@ struct uiommufd_model {
 /* Say why create failed. */
 void uiommufd_device_error(struct uiommufd_device *dev, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/*
+ * Of a virtual function: the model of its physical one, which outlives it, and its number
+ * to *@index. NULL: the device is no virtual function.
+ */
+void *uiommufd_pf_model(struct uiommufd_device *vf, unsigned *index);
 
 /* "4096", "64K", "16M", "1G": bytes. -EINVAL, -ERANGE. */
 int uiommufd_parse_size(const char *text, uint64_t *bytes);
@@ -157,8 +247,17 @@ int uiommufd_dma_fill(struct uiommufd_channel *ch, uint64_t dst, uint8_t byte, u
 
 /* ---- interrupts --------------------------------------------------------------- */
 
-/* Signal an MSI-X vector. Nothing happens when the client has not enabled it. */
+/*
+ * Signal a vector of MSI-X or MSI, whichever the client has enabled. Nothing happens when
+ * it has enabled neither, or not this vector. From any thread.
+ */
 void uiommufd_irq(struct uiommufd_device *dev, unsigned vector);
+/*
+ * The level of the device's INTx: true from the moment that it wants attention until its
+ * driver has given it. The client is told once, and again when it unmasks while the level
+ * is still there. A reset lowers it. From any thread.
+ */
+void uiommufd_intx(struct uiommufd_device *dev, bool asserted);
 
 /* ---- a thread of the device's own ------------------------------------------- */
 
@@ -178,6 +277,19 @@ void uiommufd_worker_pause(struct uiommufd_worker *w);
 void uiommufd_worker_resume(struct uiommufd_worker *w);
 /* Joins the thread. Takes NULL. */
 void uiommufd_worker_destroy(struct uiommufd_worker *w);
+
+/*
+ * A burst: @run is about to call DMA functions again and again, and each of them is to
+ * cost less. It ends when @run returns, if not before.
+ *
+ * In a burst whoever takes memory away from the device may have to wait not only for a
+ * DMA call to end, but also between two of them, for the next one. So what may block
+ * there, or takes longer than to copy 256 KiB, belongs outside: files, sleep, locks that
+ * others hold for long. End the burst before and begin it again after; both are cheap.
+ * Calls of this API see to it themselves. Outside of @run these two do nothing.
+ */
+void uiommufd_burst_begin(void);
+void uiommufd_burst_end(void);
 
 #ifdef __GNUC__
 #pragma GCC visibility pop

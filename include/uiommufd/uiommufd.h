@@ -57,6 +57,11 @@ struct uiommufd_config {
 	void *trace_arg;
 	/* Offer the kernel's IOMMU_TEST_CMD and its mock IOMMU on /dev/iommu. */
 	bool selftest;
+	/*
+	 * IOMMU units as on the command line: "vtd,name=a,nesting=on", besides those of
+	 * `json`. Ends with NULL. NULL, and none in `json`: a plain VT-d unit.
+	 */
+	const char *const *iommus;
 };
 #define UIOMMUFD_CONFIG_INIT                                                             \
 	{                                                                                \

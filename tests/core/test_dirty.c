@@ -186,6 +186,7 @@ static void test_model(void **state)
 		run_model(&mock_pt, 0, seed + i);
 		run_model(&mock_pt, MOCK_HUGE_PAGE_SIZE | 4 * K, seed + i);
 		run_model(&pt_vtd_s2, 0, seed + i);
+		run_model(&pt_amd_v1, 0, seed + i);
 	}
 }
 

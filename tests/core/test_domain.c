@@ -89,6 +89,11 @@ static void test_parts_of_runs(void **state)
 	check_at(w.d, 2 * M, 80 * G, PT_READ | PT_MMIO);
 	check_at(w.d, 6 * M - 1, 80 * G + 4 * M - 1, PT_READ | PT_MMIO);
 	check_at(w.d, 6 * M, 96 * G, PT_READ);
+	/* An entry, a large page, a hole in a table, no table, beyond the aperture. */
+	for (unsigned i = 0; i < 5; i++)
+		domain_prefetch(w.d, (uint64_t[]){2 * M - PAGE, 2 * M, 0, 512 * G,
+						  UINT64_MAX}[i]);
+	check_at(w.d, 6 * M, 96 * G, PT_READ);
 	assert_int_equal(page_at(w.d, 2 * M), 2 * M);
 	assert_int_equal(page_at(w.d, 2 * M - PAGE - 1), 0);
 	assert_int_equal(page_at(w.d, 6 * M + PAGE), 0);
@@ -191,6 +196,66 @@ static void test_empty_gather(void **state)
 	assert_int_equal(atomic_load(&w.r.epoch), epoch);
 	domain_gather_finish(&g);
 	world_finish(&w);
+}
+
+/* A device that is in a section, with a translation at hand. */
+struct held {
+	struct dma_world w;
+	struct test_window t;
+	bool burst;
+	_Atomic int in, finishing, over;
+};
+
+static void *hold_translation(void *arg)
+{
+	struct held *h = arg;
+	struct pt_translation tr;
+	struct dma_target target;
+	unsigned char *byte;
+
+	if (h->burst) {
+		port_dma_burst_begin();
+		assert_int_equal(dma_write(&h->w.ch, PAGE, "x", 1, NULL), 0);
+	}
+	port_dma_enter();
+	assert_int_equal(dma_translate(&h->w.ch, PAGE, true, &target, NULL), 0);
+	atomic_store(&h->in, 1);
+	while (!atomic_load(&h->finishing))
+		port_yield();
+	usleep(3000); /* a moment in which it could return too early */
+	/* What was found is still good, and the tables may still be walked. */
+	byte = (unsigned char *)target.window->host + target.offset;
+	*byte = 1;
+	pt_walk(&h->w.d->pt, PAGE, &tr);
+	atomic_store(&h->over, 1);
+	port_dma_leave();
+	port_dma_burst_end();
+	return NULL;
+}
+
+/* The grace period: nothing is let go while a device may be using it. */
+static void test_gather_waits_for_section(void **state)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct held h = {.burst = i == 1};
+		struct domain_gather g = {0};
+		pthread_t thread;
+
+		world_init(&h.w);
+		window_init(&h.t, h.w.phys, WINDOW_RAM, 2 * M);
+		assert_int_equal(map(h.w.d, PAGE, &h.t, PAGE, PAGE, RW), 0);
+		assert_int_equal(pthread_create(&thread, NULL, hold_translation, &h), 0);
+		while (!atomic_load(&h.in))
+			port_yield();
+		domain_unmap(h.w.d, PAGE, PAGE, &g);
+		assert_int_equal(atomic_load(&h.over), 0);
+		atomic_store(&h.finishing, 1);
+		domain_gather_finish(&g);
+		assert_int_equal(atomic_load(&h.over), 1);
+		assert_int_equal(pthread_join(thread, NULL), 0);
+		window_finish(&h.t, h.w.phys);
+		world_finish(&h.w);
+	}
 }
 
 /* A read of a remote window, held up until @go. */
@@ -426,6 +491,7 @@ int main(void)
 		cmocka_unit_test(test_map_refusals),
 		cmocka_unit_test(test_map_no_memory),
 		cmocka_unit_test(test_empty_gather),
+		cmocka_unit_test(test_gather_waits_for_section),
 		cmocka_unit_test(test_gather_waits_for_remote),
 		cmocka_unit_test(test_concurrent_gathers),
 		cmocka_unit_test(test_others_do_not_pay),

@@ -101,6 +101,20 @@ void port_free_page_pair(void *p)
 	port_free(p);
 }
 
+void *port_alloc_node(size_t size)
+{
+	void *p = allow() ? aligned_alloc(size, size) : NULL;
+
+	if (p)
+		memset(p, 0, size);
+	return count(p);
+}
+
+void port_free_node(void *p, size_t size)
+{
+	port_free(p);
+}
+
 /* ---- locks ------------------------------------------------------------------ */
 
 _Static_assert(sizeof(pthread_mutex_t) <= sizeof(struct port_mutex), "it fits");
@@ -197,6 +211,19 @@ void port_dma_quiesce(void)
 	atomic_fetch_add(my_section(), 2);
 }
 
+/* Sections cost little enough here. */
+void port_dma_burst_begin(void)
+{
+}
+
+void port_dma_burst_end(void)
+{
+}
+
+void port_dma_rest(void)
+{
+}
+
 void port_rcu_synchronize(void)
 {
 	unsigned n = atomic_load(&slots_used);
@@ -222,6 +249,19 @@ int port_copy_guarded(void *dst, const void *src, size_t n)
 int port_fill_guarded(void *dst, int byte, size_t n)
 {
 	memset(dst, byte, n);
+	return 0;
+}
+
+int port_load64_guarded(const void *src, uint64_t *value)
+{
+	*value = __atomic_load_n((const uint64_t *)src, __ATOMIC_ACQUIRE);
+	return 0;
+}
+
+int port_swap64_guarded(void *dst, uint64_t *expected, uint64_t desired)
+{
+	__atomic_compare_exchange_n((uint64_t *)dst, expected, desired, false,
+				    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 	return 0;
 }
 

@@ -55,7 +55,7 @@ static uint64_t toy_make_page(uint64_t spa, unsigned level, unsigned prot)
 	       (prot & PT_WRITE ? 0 : TOY_NO_WRITE) | (prot & PT_MMIO ? TOY_MMIO : 0);
 }
 
-static uint64_t toy_make_table(uint64_t spa)
+static uint64_t toy_make_table(uint64_t spa, unsigned level)
 {
 	return spa | TOY_PRESENT | TOY_TABLE;
 }
@@ -104,12 +104,15 @@ struct format_case {
 	uint64_t bytes; /* of it */
 	uint64_t big;   /* sizes of pages above 4 KiB */
 	uint64_t huge;
+	bool always_readable; /* what can be written can be read */
 };
 
 /* The modelled part lies across a boundary of the largest entries. */
 static const struct format_case cases[] = {
-	{&pt_vtd_s2, 512 * G - G, 3 * G, 2 * M, G},
-	{&toy, 0, G, 256 * K, 16 * M},
+	{&pt_vtd_s2, 512 * G - G, 3 * G, 2 * M, G, false},
+	{&pt_vtd_s1, 512 * G - G, 3 * G, 2 * M, G, true},
+	{&pt_amd_v1, 512 * G - G, 3 * G, 2 * M, G, false},
+	{&toy, 0, G, 256 * K, 16 * M, false},
 };
 
 struct model_page {
@@ -192,6 +195,8 @@ static void model_map(struct world *w, uint64_t iova, uint64_t spa, uint64_t len
 {
 	uint64_t page_left = 0, size = 0;
 
+	if (w->c->always_readable)
+		prot |= PT_READ;
 	for (uint64_t at = 0; at < length; at += PORT_PAGE_SIZE) {
 		if (page_left == 0) {
 			size = expected_size(sizes, iova + at, spa + at, length - at);
@@ -264,6 +269,9 @@ static uint64_t random_align(struct world *w)
 	case 2:
 	case 3:
 		return w->c->big;
+	case 4:
+		/* A size in between, where the format has such. */
+		return PORT_PAGE_SIZE << test_random_below(&w->random, 9);
 	default:
 		return PORT_PAGE_SIZE;
 	}
@@ -480,7 +488,7 @@ static void test_exists(void **state)
 			uint64_t length = big ? c->big : PORT_PAGE_SIZE;
 
 			assert_int_equal(pt_map(&w.pt, obstacle, SPA_BASE, length,
-						PT_WRITE, all, &w.gather),
+						PT_READ | PT_WRITE, all, &w.gather),
 					 0);
 			assert_int_equal(pt_map(&w.pt, c->base + PORT_PAGE_SIZE,
 						SPA_BASE + PORT_PAGE_SIZE, 2 * c->huge,
@@ -494,7 +502,7 @@ static void test_exists(void **state)
 			assert_int_equal(size_at(&w, c->base + c->big), 0);
 			assert_int_equal(size_at(&w, obstacle - 1), 0);
 			assert_true(pt_walk(&w.pt, obstacle, &tr));
-			assert_int_equal(tr.prot, PT_WRITE);
+			assert_int_equal(tr.prot, PT_READ | PT_WRITE);
 			assert_int_equal(size_at(&w, obstacle + length), 0);
 			assert_true(pt_unmap(&w.pt, obstacle, length, &w.gather));
 			check_root_empty(&w);
@@ -603,11 +611,67 @@ static void test_vtd_bits(void **state)
 	assert_int_equal(f->make_page(2 * M, 1, PT_READ | PT_WRITE), 2 * M | 0x83);
 	assert_int_equal(f->make_page(G, 2, PT_READ | PT_WRITE), G | 0x83);
 	assert_int_equal(f->make_page(0x123000, 0, 7), 0x123043);
-	assert_int_equal(f->make_table(0x7f0000001000), 0x7f0000001003);
+	assert_int_equal(f->make_table(0x7f0000001000, 1), 0x7f0000001003);
 	/* Accessed, dirty and the ignored high bits are no part of the address. */
 	assert_int_equal(f->address(0xfff0000000123000 | 0x303, 0), 0x123000);
 	assert_int_equal(f->prot(0xfff0000000123000 | 0x303), 3);
 	assert_false(f->present(0x123000));
+}
+
+static void test_vtd_first_stage_bits(void **state)
+{
+	const struct pt_format *f = &pt_vtd_s1;
+
+	assert_int_equal(f->make_page(0x123000, 0, PT_READ), 0x123025);
+	assert_int_equal(f->make_page(2 * M, 1, PT_READ | PT_WRITE), 2 * M | 0xe7);
+	assert_int_equal(f->make_table(0x7f0000001000, 1), 0x7f0000001027);
+	assert_int_equal(f->address((uint64_t)1 << 63 | 0x123fff, 0), 0x123000);
+	assert_int_equal(f->prot(0x123000 | 0x3), PT_READ | PT_WRITE);
+	assert_int_equal(f->prot(0x123000 | 0x1), PT_READ);
+}
+
+/* Those of AMD's, with the examples of its table of page sizes. */
+static void test_amd_bits(void **state)
+{
+	const uint64_t ir = (uint64_t)1 << 61, iw = (uint64_t)1 << 62,
+		       fc = (uint64_t)1 << 60;
+	const struct pt_format *f = &pt_amd_v1;
+	const struct {
+		unsigned level, order;
+		uint64_t address, size_bits;
+	} sized[] = {
+		{0, 1, 0x2000, 0},
+		{0, 2, 0x4000, 0x1000},
+		{0, 8, M, 0x7f000},
+		{1, 1, 4 * M, 0x1ff000},
+		{1, 8, 512 * M, 0xffff000},
+		{2, 2, 4 * G, 0x7ffff000},
+		{2, 8, 256 * G, 0x1ffffff000},
+	};
+
+	assert_int_equal(f->make_page(0x123000, 0, PT_READ), 0x123001 | ir | fc);
+	assert_int_equal(f->make_page(2 * M, 1, PT_WRITE), 2 * M | 1 | iw | fc);
+	assert_int_equal(f->make_table(0x7f0000001000, 3), 0x7f0000001601 | ir | iw);
+	assert_false(f->is_page(0x7f0000001601, 3));
+	assert_true(f->is_page(2 * M | 1, 1) && f->is_page(2 * M | 0xe01, 1));
+	for (size_t i = 0; i < ARRAY_LEN(sized); i++) {
+		unsigned level = sized[i].level, order = sized[i].order;
+		uint64_t part = (uint64_t)4096 << (9 * level);
+		uint64_t want = sized[i].address | sized[i].size_bits | 0xe01 | ir | fc;
+
+		/* The same from each of its parts. */
+		for (unsigned k = 0; k < 1u << order; k++) {
+			uint64_t e =
+				f->make_page(sized[i].address + k * part, level, PT_READ);
+
+			assert_int_equal(f->join(e, level, order), want);
+		}
+		assert_int_equal(f->order(want, level), order);
+		assert_int_equal(f->address(want, level), sized[i].address);
+	}
+	assert_int_equal(f->order(2 * M | 1, 1), 0);
+	assert_int_equal(f->dirty, 1 << 6);
+	assert_false(f->page_sizes & 512 * G);
 }
 
 int main(void)
@@ -621,6 +685,8 @@ int main(void)
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_finish_mapped),
 		cmocka_unit_test(test_vtd_bits),
+		cmocka_unit_test(test_vtd_first_stage_bits),
+		cmocka_unit_test(test_amd_bits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

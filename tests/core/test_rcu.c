@@ -43,6 +43,7 @@ static void join(pthread_t thread)
  */
 
 struct section {
+	bool burst;
 	unsigned nested;      /* inner sections */
 	bool inner_leaves;    /* the inner ones end before the moment */
 	bool inner_quiesces;  /* a quiesce in an inner one */
@@ -53,6 +54,11 @@ static void *hold_section(void *arg)
 {
 	struct section *s = arg;
 
+	if (s->burst) {
+		port_dma_burst_begin();
+		port_dma_enter();
+		port_dma_leave();
+	}
 	port_dma_enter();
 	for (unsigned i = 0; i < s->nested; i++)
 		port_dma_enter();
@@ -70,6 +76,7 @@ static void *hold_section(void *arg)
 		for (unsigned i = 0; i < s->nested; i++)
 			port_dma_leave();
 	port_dma_leave();
+	port_dma_burst_end();
 	return NULL;
 }
 
@@ -81,6 +88,9 @@ static void test_waits_for_section(void **state)
 		{.nested = 3},
 		{.nested = 2, .inner_leaves = true},
 		{.nested = 2, .inner_quiesces = true},
+		{.burst = true},
+		{.burst = true, .nested = 2, .inner_leaves = true},
+		{.burst = true, .nested = 2, .inner_quiesces = true},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
@@ -124,6 +134,113 @@ static void test_quiesce_is_enough(void **state)
 		port_rcu_synchronize();
 	atomic_store(&l.stop, 1);
 	join(thread);
+}
+
+static void *section_loop(void *arg)
+{
+	struct loop *l = arg;
+
+	port_dma_burst_begin();
+	port_dma_burst_begin();
+	while (!atomic_load(&l->stop)) {
+		port_dma_enter();
+		port_dma_leave();
+		atomic_store(&l->running, 1);
+	}
+	port_dma_burst_end();
+	return NULL;
+}
+
+/* Nor does a burst whose sections follow one another. */
+static void test_burst_goes_on(void **state)
+{
+	struct loop l = {0};
+	pthread_t thread = start(section_loop, &l);
+
+	wait_for(&l.running);
+	for (int i = 0; i < 100; i++)
+		port_rcu_synchronize();
+	atomic_store(&l.stop, 1);
+	join(thread);
+}
+
+enum rest { RESTS, ENDS, NEVER_BEGAN, LEAVES_FOR_GOOD };
+
+struct resting {
+	struct loop loop;
+	enum rest how;
+};
+
+static void *rest_after_section(void *arg)
+{
+	struct resting *r = arg;
+
+	if (r->how == NEVER_BEGAN)
+		port_dma_burst_end();
+	else
+		port_dma_burst_begin();
+	port_dma_enter();
+	port_dma_rest(); /* means nothing in a section */
+	port_dma_leave();
+	if (r->how == RESTS)
+		port_dma_rest();
+	else if (r->how == ENDS)
+		port_dma_burst_end();
+	else if (r->how == LEAVES_FOR_GOOD)
+		return NULL;
+	atomic_store(&r->loop.running, 1);
+	wait_for(&r->loop.stop);
+	/* After a rest sections protect as before. */
+	port_dma_enter();
+	atomic_store(&r->loop.running, 2);
+	a_moment();
+	atomic_store(&r->loop.running, 3);
+	port_dma_leave();
+	port_dma_burst_end();
+	return NULL;
+}
+
+/* A thread at rest is not waited for, though its burst goes on; nor one that has gone. */
+static void test_rest(void **state)
+{
+	static const enum rest all[] = {RESTS, ENDS, NEVER_BEGAN, LEAVES_FOR_GOOD};
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		struct resting r = {.how = all[i]};
+		pthread_t thread = start(rest_after_section, &r);
+
+		if (r.how == LEAVES_FOR_GOOD) {
+			join(thread);
+			port_rcu_synchronize();
+			continue;
+		}
+		wait_for(&r.loop.running);
+		port_rcu_synchronize();
+		atomic_store(&r.loop.stop, 1);
+		while (atomic_load(&r.loop.running) < 2)
+			port_yield();
+		port_rcu_synchronize();
+		assert_int_equal(atomic_load(&r.loop.running), 3);
+		join(thread);
+	}
+}
+
+static void *synchronize_once(void *arg)
+{
+	port_rcu_synchronize();
+	return NULL;
+}
+
+/* A thread that waits for a grace period in a burst does not hold up another's. */
+static void test_synchronize_in_burst(void **state)
+{
+	port_dma_burst_begin();
+	port_dma_enter();
+	port_dma_leave();
+	port_rcu_synchronize();
+	port_dma_rest();
+	join(start(synchronize_once, NULL));
+	port_dma_burst_end();
 }
 
 /* In the caller's own section it does not wait for itself, and still for others. */
@@ -216,7 +333,7 @@ static void test_section_in_destructor(void **state)
  * what a section has read is not freed before it ends: all sections, all the time. */
 struct shared {
 	_Atomic(int *) value;
-	_Atomic int stop;
+	_Atomic int stop, readers;
 	_Atomic int bad;
 };
 
@@ -224,6 +341,9 @@ static void *read_values(void *arg)
 {
 	struct shared *s = arg;
 
+	/* Some in a burst, which never rests. */
+	if (atomic_fetch_add(&s->readers, 1) > 0)
+		port_dma_burst_begin();
 	while (!atomic_load_explicit(&s->stop, memory_order_relaxed)) {
 		int *v;
 
@@ -235,6 +355,7 @@ static void *read_values(void *arg)
 		}
 		port_dma_leave();
 	}
+	port_dma_burst_end();
 	return NULL;
 }
 
@@ -341,6 +462,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_waits_for_section),
 		cmocka_unit_test(test_quiesce_is_enough),
+		cmocka_unit_test(test_burst_goes_on),
+		cmocka_unit_test(test_rest),
+		cmocka_unit_test(test_synchronize_in_burst),
 		cmocka_unit_test(test_synchronize_in_section),
 		cmocka_unit_test(test_idle_threads_do_not_matter),
 		cmocka_unit_test(test_threads_exit),

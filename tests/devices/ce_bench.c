@@ -65,20 +65,6 @@ int bench_teardown(void **state)
 	return 0;
 }
 
-uint32_t xorshift(uint32_t *seed)
-{
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 17;
-	*seed ^= *seed << 5;
-	return *seed;
-}
-
-void randomize(uint8_t *p, size_t n, uint32_t seed)
-{
-	for (size_t i = 0; i < n; i++)
-		p[i] = (uint8_t)xorshift(&seed);
-}
-
 int bench_execute(struct bench *b, const struct ce_desc *d)
 {
 	int err = ce_submit(&b->ce, d);

@@ -67,7 +67,5 @@ void bench_run_long(struct bench *b);
 
 /* The value of ERROR. */
 uint32_t error_of(unsigned code, unsigned stage, bool write);
-uint32_t xorshift(uint32_t *seed);
-void randomize(uint8_t *p, size_t n, uint32_t seed);
 
 #endif

@@ -139,7 +139,24 @@ void fake_reset(struct uiommufd_device *dev, enum uiommufd_reset kind)
 {
 	pthread_mutex_lock(&dev->regs);
 	dev->ops.reset(dev->model, kind);
+	atomic_store(&dev->intx, false);
 	pthread_mutex_unlock(&dev->regs);
+}
+
+/* ---- data ------------------------------------------------------------------------ */
+
+uint32_t xorshift(uint32_t *seed)
+{
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 17;
+	*seed ^= *seed << 5;
+	return *seed;
+}
+
+void randomize(uint8_t *p, size_t n, uint32_t seed)
+{
+	for (size_t i = 0; i < n; i++)
+		p[i] = (uint8_t)xorshift(&seed);
 }
 
 /* ---- the device API -------------------------------------------------------------- */
@@ -177,6 +194,11 @@ void uiommufd_channel_destroy(struct uiommufd_channel *ch)
 void uiommufd_irq(struct uiommufd_device *dev, unsigned vector)
 {
 	atomic_fetch_add(&dev->irqs[vector], 1);
+}
+
+void uiommufd_intx(struct uiommufd_device *dev, bool asserted)
+{
+	atomic_store(&dev->intx, asserted);
 }
 
 /* Space held. Where @iova is and how many bytes follow, or why it is nowhere. */

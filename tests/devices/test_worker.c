@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The worker of the device API: kicks are not lost, pauses hold, signals stay out. */
+/*
+ * The worker of the device API: kicks are not lost, pauses hold, signals stay out, and a
+ * burst does not outlive the run that began it.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +15,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 
+#include "core/port.h"
 #include "uiommufd/device.h"
 
 #define KICKS  20000
@@ -207,6 +211,114 @@ static void test_signals_are_blocked(void **state)
 	assert_int_equal(sigismember(&mine, SIGTERM), 0);
 }
 
+struct burster {
+	struct uiommufd_worker *worker;
+	atomic_ulong runs, may_go, over;
+	bool linger, ends;
+};
+
+/* DMA in a burst, which need not be ended. */
+static bool burst(void *arg)
+{
+	struct burster *b = arg;
+
+	uiommufd_burst_begin();
+	port_dma_enter();
+	port_dma_leave();
+	if (b->ends)
+		uiommufd_burst_end();
+	atomic_fetch_add(&b->runs, 1);
+	if (b->linger)
+		wait_for(&b->may_go, 1);
+	return false;
+}
+
+static void *synchronize(void *arg)
+{
+	port_rcu_synchronize();
+	atomic_store((atomic_ulong *)arg, 1);
+	return NULL;
+}
+
+static void test_idle_after_a_burst(void **state)
+{
+	struct burster b = {0};
+
+	assert_int_equal(uiommufd_worker_create(NULL, burst, &b, &b.worker), 0);
+	for (unsigned long i = 1; i <= 200; i++) {
+		uiommufd_worker_kick(b.worker);
+		wait_for(&b.runs, i);
+		if (i % 2)
+			uiommufd_worker_pause(b.worker);
+		/* Else spinning, asleep, or just about to be. */
+		port_rcu_synchronize();
+		if (i % 2)
+			uiommufd_worker_resume(b.worker);
+	}
+	uiommufd_worker_destroy(b.worker);
+}
+
+/* Whoever has ended its burst can take its time. */
+static void test_end_of_burst(void **state)
+{
+	struct burster b = {.linger = true, .ends = true};
+
+	assert_int_equal(uiommufd_worker_create(NULL, burst, &b, &b.worker), 0);
+	uiommufd_worker_kick(b.worker);
+	wait_for(&b.runs, 1);
+	port_rcu_synchronize();
+	atomic_store(&b.may_go, 1);
+	uiommufd_worker_destroy(b.worker);
+}
+
+/* Waiting for another worker is not for the middle of a burst. */
+static bool pause_other(void *arg)
+{
+	struct burster *b = arg;
+
+	uiommufd_burst_begin();
+	port_dma_enter();
+	port_dma_leave();
+	atomic_fetch_add(&b->over, 1);
+	uiommufd_worker_pause(b->worker);
+	uiommufd_worker_resume(b->worker);
+	atomic_fetch_add(&b->over, 1);
+	return false;
+}
+
+static void test_pause_in_a_burst(void **state)
+{
+	struct burster b = {.linger = true, .ends = true};
+	struct uiommufd_worker *second;
+
+	assert_int_equal(uiommufd_worker_create(NULL, burst, &b, &b.worker), 0);
+	assert_int_equal(uiommufd_worker_create(NULL, pause_other, &b, &second), 0);
+	uiommufd_worker_kick(b.worker);
+	wait_for(&b.runs, 1);
+	uiommufd_worker_kick(second);
+	wait_for(&b.over, 1);
+	port_rcu_synchronize();
+	atomic_store(&b.may_go, 1);
+	wait_for(&b.over, 2);
+	uiommufd_worker_destroy(second);
+	uiommufd_worker_destroy(b.worker);
+}
+
+/* Elsewhere the two mean nothing, so nothing can be forgotten. */
+static void test_burst_outside_of_run(void **state)
+{
+	atomic_ulong done = 0;
+	pthread_t thread;
+
+	uiommufd_burst_begin();
+	port_dma_enter();
+	port_dma_leave();
+	assert_int_equal(pthread_create(&thread, NULL, synchronize, &done), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(atomic_load(&done), 1);
+	uiommufd_burst_end();
+}
+
 static void test_parse_size(void **state)
 {
 	static const struct {
@@ -257,6 +369,10 @@ int main(void)
 		cmocka_unit_test(test_many_threads),
 		cmocka_unit_test(test_destroy_at_any_time),
 		cmocka_unit_test(test_signals_are_blocked),
+		cmocka_unit_test(test_idle_after_a_burst),
+		cmocka_unit_test(test_end_of_burst),
+		cmocka_unit_test(test_pause_in_a_burst),
+		cmocka_unit_test(test_burst_outside_of_run),
 		cmocka_unit_test(test_parse_size),
 	};
 

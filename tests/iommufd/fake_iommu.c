@@ -69,8 +69,9 @@ static int nested(const struct iommufd_user_data *data, struct iommufd_nested **
 	return 0;
 }
 
-static int fake_nest(const struct iommufd_device_info *dev, uint32_t flags,
-		     const struct iommufd_user_data *data, struct iommufd_nested **out)
+static int fake_nest(const struct iommufd_device_info *dev, struct domain *parent,
+		     uint32_t flags, const struct iommufd_user_data *data,
+		     struct iommufd_nested **out)
 {
 	return nested(data, out);
 }

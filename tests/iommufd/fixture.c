@@ -227,8 +227,6 @@ long allow_iovas(struct fixture *fx, uint32_t ioas, const struct iommu_iova_rang
 
 /* ---- devices -------------------------------------------------------------------- */
 
-static const struct iommufd_resv msi_window = {MSI, MSI + 0xfffff};
-
 void device_init(struct fake_device *d, const void *group)
 {
 	memset(d, 0, sizeof(*d));
@@ -236,9 +234,15 @@ void device_init(struct fake_device *d, const void *group)
 	dma_requester_set_master(&d->requester, true);
 	d->info.requester = &d->requester;
 	d->info.group = group ? group : d;
-	d->info.resv = &msi_window;
-	d->info.nr_resv = 1;
-	iommufd_vtd_hw_info(&d->info);
+	iommufd_unit_connect(NULL, &d->info);
+}
+
+void device_behind(struct fake_device *d, const struct iommufd_unit_config *config)
+{
+	const char *why;
+
+	assert_ok(iommufd_unit_init(&d->unit, config, &why));
+	iommufd_unit_connect(&d->unit, &d->info);
 }
 
 int device_bind(struct fixture *fx, struct fake_device *d)

@@ -20,6 +20,7 @@
 #include "core/dma.h"
 #include "core/dmabuf.h"
 #include "iommufd/iommufd.h"
+#include "iommufd/unit.h"
 #include "machine/machine.h"
 #include "uapi/client.h"
 #include "uiommufd/abi/iommufd.h"
@@ -87,12 +88,15 @@ long allow_iovas(struct fixture *fx, uint32_t ioas, const struct iommu_iova_rang
 struct fake_device {
 	struct dma_requester requester;
 	struct iommufd_device_info info;
+	struct iommufd_unit unit;   /* device_behind() */
 	struct iommufd_device *dev; /* NULL: not bound */
 	uint32_t id;
 };
 
 /* In a group of its own if @group is NULL, with the MSI window reserved. */
 void device_init(struct fake_device *d, const void *group);
+/* Before it is bound: behind a unit like this. */
+void device_behind(struct fake_device *d, const struct iommufd_unit_config *config);
 int device_bind(struct fixture *fx, struct fake_device *d);
 void device_unbind(struct fake_device *d); /* if bound */
 int device_attach(struct fake_device *d, uint32_t pt, uint32_t *hwpt);

@@ -18,10 +18,14 @@ struct world {
 
 static void begin(struct world *w, struct fixture *fx)
 {
+	struct iommufd_unit_config unit;
+
 	w->fx = fx;
 	w->ioas = ioas_alloc(fx);
 	device_init(&w->d, NULL);
-	iommufd_vtd_track_dirty(&w->d.info);
+	iommufd_unit_defaults(&unit, IOMMUFD_UNIT_VTD);
+	unit.dirty = true;
+	device_behind(&w->d, &unit);
 	assert_ok(device_bind(fx, &w->d));
 	assert_ok(hwpt_alloc(fx, IOMMU_HWPT_ALLOC_DIRTY_TRACKING, w->d.id, w->ioas,
 			     &w->hwpt));

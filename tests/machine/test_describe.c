@@ -87,12 +87,14 @@ static void test_json(void **state)
 	assert_int_equal(describe_json(&d,
 				       "{\"devices\":[{\"model\":\"m\",\"vram\":4096,"
 				       "\"fast\":true,\"group\":7,\"bdf\":\"05:00.0\"}],"
-				       "\"extensions\":[\"multi-range-dmabuf\"]}",
+				       "\"extensions\":[\"multi-range-dmabuf\","
+				       "\"compat-p2p\"]}",
 				       error, sizeof(error)),
 			 0);
 	assert_int_equal(describe_complete(&d, error, sizeof(error)), 0);
 	assert_int_equal(d.n, 1);
-	assert_true(d.multi_range_dmabuf);
+	assert_true(d.multi_range_dmabuf && d.compat_p2p);
+	assert_false(d.unlimited_memlock);
 	assert_int_equal(d.devices[0].group, 7);
 	assert_int_equal(d.devices[0].bdf.bus, 5);
 	assert_string_equal(d.devices[0].options[0].value, "4096");
@@ -136,12 +138,120 @@ static void test_limits(void **state)
 	describe_finish(&d);
 }
 
+static void expect_iommu_error(const char *text, const char *device, const char *words)
+{
+	struct description d = {0};
+	int err = describe_iommu(&d, text, error, sizeof(error));
+
+	if (!err)
+		err = describe_device(&d, device, error, sizeof(error));
+	if (!err)
+		err = describe_complete(&d, error, sizeof(error));
+	assert_int_equal(err, -EINVAL);
+	if (!strstr(error, words))
+		fail_msg("\"%s\" answered \"%s\", not \"%s\"", text, error, words);
+	describe_finish(&d);
+}
+
+static void test_iommus(void **state)
+{
+	static const char *const bad_values[] = {
+		"dirty=yes",   "pasid=x",   "pasid=99",   "width=",
+		"sw-msi=0",    "sw-msi=-1", "reserved=1", "reserved=5-4",
+		"reserved=-4", "nesting=",  "snoop",      "reserved=1-2x"};
+	const struct iommufd_unit_config *c;
+	struct description d = {0};
+
+	assert_int_equal(
+		describe_iommu(&d,
+			       "vtd,name=a,dirty=on,nesting=on,pasid=20,snoop=on,"
+			       "page-requests=on,width=39,reserved=0x1000-0x1fff,"
+			       "reserved=0x8000-0x8fff,sw-msi=on",
+			       error, sizeof(error)),
+		0);
+	assert_int_equal(describe_iommu(&d, "amd", error, sizeof(error)), 0);
+	assert_int_equal(describe_device(&d, "m,iommu=iommu1", error, sizeof(error)), 0);
+	assert_int_equal(describe_device(&d, "m", error, sizeof(error)), 0);
+	assert_int_equal(describe_complete(&d, error, sizeof(error)), 0);
+	c = &d.iommus[0].config;
+	assert_true(c->dirty && c->nesting && c->snoop && c->page_requests);
+	assert_int_equal(c->pasid_bits, 20);
+	assert_int_equal(c->width, 39);
+	assert_int_equal(c->sw_msi, 0x8000000);
+	assert_int_equal(c->nr_resv, 2);
+	assert_int_equal(d.iommus[0].unit.nr_resv, 3);
+	assert_int_equal(d.iommus[0].unit.resv[2].type, IOMMUFD_RESV_SW_MSI);
+	assert_int_equal(d.iommus[1].config.type, IOMMUFD_UNIT_AMD);
+	assert_int_equal(d.devices[0].iommu_index, 1);
+	assert_int_equal(d.devices[1].iommu_index, 0);
+	describe_finish(&d);
+
+	for (size_t i = 0; i < sizeof(bad_values) / sizeof(*bad_values); i++) {
+		char text[64];
+
+		snprintf(text, sizeof(text), "vtd,name=a,%s", bad_values[i]);
+		expect_iommu_error(text, "m", "iommu a: ");
+	}
+	expect_iommu_error("smmu", "m", "no such kind");
+	expect_iommu_error("vtd,color=red", "m", "unknown option");
+	expect_iommu_error("vtd,width=20", "m", "31 to 48");
+	expect_iommu_error("vtd,pasid=21", "m", "20 bits");
+	expect_iommu_error("amd,nesting=on", "m", "only VT-d");
+	expect_iommu_error("amd,snoop=off", "m", "always snoop");
+	expect_iommu_error("vtd,reserved=0xfee10000-0xfee10fff", "m", "overlap");
+	expect_iommu_error("vtd,sw-msi=0x1001", "m", "messages");
+	expect_iommu_error("vtd,name=a", "m,iommu=b", "no such IOMMU");
+}
+
+static void test_iommus_of_groups(void **state)
+{
+	struct description d = {0};
+
+	assert_int_equal(describe_iommu(&d, "vtd", error, sizeof(error)), 0);
+	assert_int_equal(describe_iommu(&d, "vtd,name=b", error, sizeof(error)), 0);
+	assert_int_equal(describe_device(&d, "m,group=3", error, sizeof(error)), 0);
+	assert_int_equal(describe_device(&d, "m,group=3,iommu=b", error, sizeof(error)),
+			 0);
+	assert_int_equal(describe_complete(&d, error, sizeof(error)), -EINVAL);
+	assert_non_null(strstr(error, "group 3"));
+	describe_finish(&d);
+}
+
+static void test_json_iommus(void **state)
+{
+	static const char text[] =
+		"{ \"iommus\": [ { \"type\": \"vtd\", \"nesting\": true, \"pasid\": 8,"
+		" \"reserved\": [ \"0-0xfff\", \"0x5000-0x5fff\" ] },"
+		" { \"type\": \"amd\", \"name\": \"x\" } ],"
+		" \"devices\": [ { \"model\": \"m\", \"iommu\": \"x\" } ] }";
+	struct description d = {0};
+
+	assert_int_equal(describe_json(&d, text, error, sizeof(error)), 0);
+	assert_int_equal(describe_complete(&d, error, sizeof(error)), 0);
+	assert_int_equal(d.nr_iommus, 2);
+	assert_true(d.iommus[0].config.nesting);
+	assert_int_equal(d.iommus[0].config.pasid_bits, 8);
+	assert_int_equal(d.iommus[0].config.nr_resv, 2);
+	assert_int_equal(d.devices[0].iommu_index, 1);
+	describe_finish(&d);
+	expect_json_error("{ \"iommus\": {}, \"devices\": [] }", "an array");
+	expect_json_error("{ \"iommus\": [ {} ], \"devices\": [] }", "\"type\"");
+	expect_json_error("{ \"iommus\": [ { \"type\": \"vtd\", \"width\": [] } ],"
+			  " \"devices\": [] }",
+			  "a string");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bdf),    cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_json),   cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_bdf),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_iommus),
+		cmocka_unit_test(test_iommus_of_groups),
+		cmocka_unit_test(test_json_iommus),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,8 +5,8 @@
  * is a device that still reached it.
  *
  *   devices   copy from RAM into dma-bufs, and from one dma-buf into another, through
- *             the IOTLB, at random places, many of which fault; a second engine of
- *             each is slow between translating and writing
+ *             the IOTLB, at random places, many of which fault, often in bursts; a
+ *             second engine of each is slow between translating and writing
  *   revoker   revokes one buffer, or several at once, checks them, restores them and
  *             maps them again in several areas of both IOASes; orphans one at times
  *   unmapper  maps its own memory in both IOASes, unmaps it, checks it
@@ -300,16 +300,22 @@ static void *device(void *arg)
 			below(&r, 8) ? RAM_AT + below(&r, RAM_BYTES / 2) : some_place(&r);
 		uint64_t n = 1u << below(&r, 13);
 
+		if (below(&r, 4))
+			port_dma_burst_begin();
 		for (unsigned i = below(&r, 64); i; i--) {
 			if (dma_copy(ch, dst, src, n, NULL))
 				faults++;
 			else
 				copies++;
 		}
+		if (below(&r, 2))
+			port_dma_burst_end();
+		port_dma_rest();
 		/* There are more threads than CPUs: let the others have a turn, which
 		 * also leaves IOTLB entries alone for a while before they are used. */
 		sched_yield();
 	}
+	port_dma_burst_end();
 	atomic_fetch_add(&s.copies, copies);
 	atomic_fetch_add(&s.faults, faults);
 	free(ch);

@@ -6,8 +6,8 @@
  * made inaccessible, and nothing may touch it until it is given back.
  *
  * The devices: each has a requester and engines with a channel of their own. They copy,
- * fill and read, small and large, and tolerate the faults that the taking away explains;
- * any other fault, DMA_FAULT_ABORT above all, fails the test.
+ * fill and read, small and large, in bursts and without, and tolerate the faults that the
+ * taking away explains; any other fault, DMA_FAULT_ABORT above all, fails the test.
  *
  * STRESS_ROUNDS says how often each way of taking away is tried.
  */
@@ -99,11 +99,17 @@ static void *run_engine(void *arg)
 
 	while (!atomic_load_explicit(&e->s->stop, memory_order_relaxed)) {
 		struct dma_fault f = {.reason = DMA_FAULT_NONE};
+		uint64_t r = rnd(e) >> 20;
 
+		if (r % 128 == 0)
+			port_dma_burst_begin();
+		else if (r % 128 == 1)
+			port_dma_burst_end();
 		one_access(e, &f);
 		atomic_fetch_add_explicit(&e->faults[f.reason], 1, memory_order_relaxed);
 		atomic_fetch_add_explicit(&e->copies, 1, memory_order_relaxed);
 	}
+	port_dma_burst_end();
 	return NULL;
 }
 

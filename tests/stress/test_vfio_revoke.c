@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * DMA from two devices into the memory of a third, while that is reset, toggled, put to
- * sleep and closed from several threads. After each revoke a canary is put into the
- * memory: no DMA may touch it, however many are under way.
+ * DMA from two devices, whose workers run in bursts, into the memory of a third, while
+ * that is reset, toggled, put to sleep and closed from several threads. After each revoke
+ * a canary is put into the memory: no DMA may touch it, however many are under way.
  *
  * Only the main thread maps, so once its revoke has returned nothing is mapped, whatever
  * the other threads do.
@@ -35,17 +35,18 @@ struct stress {
 struct sender {
 	struct stress *s;
 	unsigned index;
-	pthread_t thread;
+	struct uiommufd_worker *worker;
 };
 
-static void *send(void *arg)
+static bool send(void *arg)
 {
 	struct sender *me = arg;
 	struct uiommufd_channel *ch = me->s->models[1 + me->index].channel;
 	uint64_t length = me->index ? BAR_BYTES : 4096;
 	struct uiommufd_fault fault;
 
-	while (!me->s->stop) {
+	uiommufd_burst_begin();
+	for (unsigned i = 0; i < 64 && !me->s->stop; i++) {
 		uint64_t iova = I + (me->index ? 0 : 8192);
 
 		if (!uiommufd_dma_fill(ch, iova, 0xdd, length, &fault)) {
@@ -54,9 +55,11 @@ static void *send(void *arg)
 		}
 		assert_int_equal(fault.reason, UIOMMUFD_FAULT_UNMAPPED);
 		me->s->faulted++;
+		uiommufd_burst_end();
 		sched_yield();
+		uiommufd_burst_begin();
 	}
-	return NULL;
+	return !me->s->stop;
 }
 
 static void low_power(struct stress *s, uint32_t nr)
@@ -218,8 +221,11 @@ static void test_revoke(void **state)
 	}
 	start(s);
 	for (unsigned i = 0; i < SENDERS; i++) {
-		senders[i] = (struct sender){s, i, 0};
-		pthread_create(&senders[i].thread, NULL, send, &senders[i]);
+		senders[i] = (struct sender){.s = s, .index = i};
+		assert_int_equal(uiommufd_worker_create(s->models[1 + i].dev, send,
+							&senders[i], &senders[i].worker),
+				 0);
+		uiommufd_worker_kick(senders[i].worker);
 	}
 	pthread_create(&disturber, NULL, disturb, s);
 	for (unsigned i = 0; i < ROUNDS; i++) {
@@ -230,7 +236,7 @@ static void test_revoke(void **state)
 	s->stop = true;
 	pthread_join(disturber, NULL);
 	for (unsigned i = 0; i < SENDERS; i++)
-		pthread_join(senders[i].thread, NULL);
+		uiommufd_worker_destroy(senders[i].worker);
 	print_message("%lu arrived, %lu faulted\n", s->arrived, s->faulted);
 	assert_true(s->arrived > 0);
 	rig_close(&s->rig, s->buf);

@@ -490,6 +490,45 @@ static void test_none_lost(void **state)
 	assert_int_equal(take(f->ev[1]), 30000);
 }
 
+/* A device that signals from the middle of a burst, and has to wait for the lock. */
+struct burster {
+	struct uiommufd_device *dev;
+	atomic_int in, out;
+};
+
+static bool signal_in_burst(void *arg)
+{
+	struct burster *b = arg;
+
+	uiommufd_burst_begin();
+	port_dma_enter();
+	port_dma_leave();
+	atomic_store(&b->in, 1);
+	uiommufd_irq(b->dev, 0);
+	atomic_store(&b->out, 1);
+	return false;
+}
+
+/* Who takes memory away does not wait for it. */
+static void test_signal_in_burst(void **state)
+{
+	struct fixture *f = *state;
+	struct burster b = {.dev = f->model.dev};
+	struct pci_irqs *irqs = &f->model.dev->pci->irqs;
+	struct uiommufd_worker *w;
+
+	assert_int_equal(uiommufd_worker_create(b.dev, signal_in_burst, &b, &w), 0);
+	port_mutex_lock(&irqs->lock);
+	uiommufd_worker_kick(w);
+	while (!atomic_load(&b.in))
+		port_yield();
+	port_rcu_synchronize();
+	assert_int_equal(atomic_load(&b.out), 0);
+	port_mutex_unlock(&irqs->lock);
+	uiommufd_worker_destroy(w);
+	assert_int_equal(atomic_load(&b.out), 1);
+}
+
 static void test_close(void **state)
 {
 	struct fixture *f = *state;
@@ -505,6 +544,169 @@ static void test_close(void **state)
 	assert_int_equal(set(f, ERR, NONE | TRIGGER, 0, 1, NULL, 0), -EINVAL);
 }
 
+/* ---- MSI and INTx ----------------------------------------------------------------- */
+
+#define INTX        VFIO_PCI_INTX_IRQ_INDEX
+#define MSI         VFIO_PCI_MSI_IRQ_INDEX
+#define MASK        VFIO_IRQ_SET_ACTION_MASK
+#define UNMASK      VFIO_IRQ_SET_ACTION_UNMASK
+#define MSI_CAP     0x50
+#define MSI_VECTORS 4
+#define NO_INTX     0x0400
+#define STATUS      0x06
+
+static int setup_all(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	rig_model_default(&f->model, 0);
+	f->model.desc.interrupt_pin = 1;
+	f->model.desc.msi_vectors = MSI_VECTORS;
+	rig_create(&f->rig, &f->model, 1);
+	f->iommu = rig_open_iommu(&f->rig);
+	f->fd = rig_open(&f->rig, 0);
+	assert_int_equal(rig_bind(&f->rig, f->fd, f->iommu, NULL), 0);
+	for (unsigned i = 0; i < VECTORS; i++)
+		f->ev[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	*state = f;
+	return 0;
+}
+
+static void test_msi(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(rig_config16(&f->rig, f->fd, MSI_CAP + 2), 0x84);
+	uiommufd_irq(f->model.dev, 0);
+	assert_int_equal(set(f, MSI, EVENTFD | TRIGGER, 0, 3, f->ev, 12), 0);
+	/* One way at a time. */
+	assert_int_equal(set(f, MSIX, EVENTFD | TRIGGER, 0, 1, f->ev, 4), -EINVAL);
+	assert_int_equal(set(f, INTX, EVENTFD | TRIGGER, 0, 1, f->ev, 4), -EINVAL);
+	for (unsigned i = 0; i < 5; i++)
+		uiommufd_irq(f->model.dev, i);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(take(f->ev[i]), i < 3);
+	/* No vector is added to those there are; one may pause. */
+	assert_int_equal(set(f, MSI, EVENTFD | TRIGGER, 3, 1, f->ev, 4), -EINVAL);
+	assert_int_equal(set(f, MSI, EVENTFD | TRIGGER, 1, 1, (int32_t[]){-1}, 4), 0);
+	assert_int_equal(set(f, MSI, NONE | TRIGGER, 0, 3, NULL, 0), 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(take(f->ev[i]), i != 1);
+	/* A client's driver enables it, too, for as many as VFIO has. */
+	rig_set_config16(&f->rig, f->fd, MSI_CAP + 2, 0x00f1);
+	assert_int_equal(rig_config16(&f->rig, f->fd, MSI_CAP + 2), 0x00a1);
+	assert_int_equal(set(f, MSI, NONE | TRIGGER, 0, 0, NULL, 0), 0);
+	rig_set_config16(&f->rig, f->fd, MSI_CAP + 2, 0x0081);
+	assert_int_equal(rig_config16(&f->rig, f->fd, MSI_CAP + 2), 0x0080);
+	assert_int_equal(set(f, MSI, EVENTFD | MASK, 0, 1, f->ev, 4), -ENOTTY);
+}
+
+static bool line_shows(struct fixture *f)
+{
+	return rig_config16(&f->rig, f->fd, STATUS) & 0x8;
+}
+
+static void test_intx(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(rig_config16(&f->rig, f->fd, 0x3c) >> 8, 1);
+	assert_int_equal(set(f, INTX, NONE | UNMASK, 0, 1, NULL, 0), -EINVAL);
+	assert_int_equal(set(f, INTX, NONE | TRIGGER, 0, 1, NULL, 0), -EINVAL);
+	uiommufd_intx(f->model.dev, true);
+	assert_true(line_shows(f));
+	/* It is there already. */
+	assert_int_equal(set(f, INTX, EVENTFD | TRIGGER, 0, 1, f->ev, 4), 0);
+	assert_int_equal(take(f->ev[0]), 1);
+	/* Masked by itself: an edge more is not told. */
+	uiommufd_intx(f->model.dev, false);
+	uiommufd_intx(f->model.dev, true);
+	assert_int_equal(take(f->ev[0]), 0);
+	/* The level is still there: told again, and masked. */
+	assert_int_equal(set(f, INTX, NONE | UNMASK, 0, 1, NULL, 0), 0);
+	assert_int_equal(set(f, INTX, BOOL | UNMASK, 0, 1, "\1", 1), 0);
+	assert_int_equal(set(f, INTX, BOOL | UNMASK, 0, 1, "\0", 1), 0);
+	assert_int_equal(take(f->ev[0]), 2);
+	uiommufd_intx(f->model.dev, false);
+	assert_int_equal(set(f, INTX, NONE | UNMASK, 0, 1, NULL, 0), 0);
+	assert_int_equal(take(f->ev[0]), 0);
+	uiommufd_intx(f->model.dev, true);
+	assert_int_equal(take(f->ev[0]), 1);
+	/* Masked by hand. */
+	uiommufd_intx(f->model.dev, false);
+	assert_int_equal(set(f, INTX, NONE | UNMASK, 0, 1, NULL, 0), 0);
+	assert_int_equal(set(f, INTX, EVENTFD | MASK, 0, 1, f->ev, 4), -ENOTTY);
+	assert_int_equal(set(f, INTX, NONE | MASK, 0, 1, NULL, 0), 0);
+	uiommufd_intx(f->model.dev, true);
+	assert_int_equal(take(f->ev[0]), 0);
+	/* Loopback does not ask. */
+	assert_int_equal(set(f, INTX, NONE | TRIGGER, 0, 1, NULL, 0), 0);
+	assert_int_equal(take(f->ev[0]), 1);
+	/* A reset lowers the level. */
+	assert_int_equal(rig_reset(&f->rig, f->fd), 0);
+	assert_false(line_shows(f));
+	assert_int_equal(set(f, INTX, NONE | TRIGGER, 0, 0, NULL, 0), 0);
+	assert_int_equal(set(f, MSI, EVENTFD | TRIGGER, 0, 1, f->ev, 4), 0);
+}
+
+/* As KVM resamples: its eventfd unmasks, and is answered while the level is there. */
+static void test_intx_unmask_fd(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t n;
+	int32_t none = -1;
+
+	fcntl(f->ev[0], F_SETFL, O_RDWR); /* blocking: to wait with */
+	alarm(60);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, f->ev + 1, 4), -EINVAL);
+	assert_int_equal(set(f, INTX, EVENTFD | TRIGGER, 0, 1, f->ev, 4), 0);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, (int32_t[]){999}, 4),
+			 -EBADF);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, f->ev + 1, 4), 0);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, f->ev + 1, 4), -EBUSY);
+	uiommufd_intx(f->model.dev, true);
+	assert_int_equal(read(f->ev[0], &n, 8), 8);
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(eventfd_write(f->ev[1], 1), 0);
+		assert_int_equal(read(f->ev[0], &n, 8), 8);
+		assert_int_equal(n, 1);
+	}
+	assert_int_equal(take(f->ev[1]), 0);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, &none, 4), 0);
+	assert_int_equal(eventfd_write(f->ev[1], 1), 0);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, f->ev + 1, 4), 0);
+	assert_int_equal(read(f->ev[0], &n, 8), 8);
+	/* It goes with the trigger. */
+	assert_int_equal(set(f, INTX, NONE | TRIGGER, 0, 0, NULL, 0), 0);
+	assert_int_equal(set(f, INTX, EVENTFD | TRIGGER, 0, 1, f->ev, 4), 0);
+	assert_int_equal(read(f->ev[0], &n, 8), 8);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, f->ev + 1, 4), 0);
+	alarm(0);
+}
+
+static void test_intx_command(void **state)
+{
+	struct fixture *f = *state;
+	unsigned command = rig_config16(&f->rig, f->fd, RIG_COMMAND);
+
+	assert_int_equal(set(f, INTX, EVENTFD | TRIGGER, 0, 1, f->ev, 4), 0);
+	rig_set_config16(&f->rig, f->fd, RIG_COMMAND, command | NO_INTX);
+	uiommufd_intx(f->model.dev, true);
+	assert_int_equal(set(f, INTX, NONE | UNMASK, 0, 1, NULL, 0), 0);
+	assert_int_equal(set(f, INTX, NONE | TRIGGER, 0, 1, NULL, 0), 0);
+	assert_int_equal(take(f->ev[0]), 0);
+	assert_int_equal(rig_config16(&f->rig, f->fd, RIG_COMMAND), command | NO_INTX);
+	rig_set_config16(&f->rig, f->fd, RIG_COMMAND, command);
+	assert_int_equal(take(f->ev[0]), 1);
+	/* Enabled while it is off: from then on. */
+	assert_int_equal(set(f, INTX, NONE | TRIGGER, 0, 0, NULL, 0), 0);
+	rig_set_config16(&f->rig, f->fd, RIG_COMMAND, command | NO_INTX);
+	assert_int_equal(set(f, INTX, EVENTFD | TRIGGER, 0, 1, f->ev, 4), 0);
+	assert_int_equal(take(f->ev[0]), 0);
+	rig_set_config16(&f->rig, f->fd, RIG_COMMAND, command);
+	assert_int_equal(take(f->ev[0]), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -517,7 +719,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_full_counter, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hammered_counter, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_none_lost, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_signal_in_burst, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_close, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_msi, setup_all, teardown),
+		cmocka_unit_test_setup_teardown(test_intx, setup_all, teardown),
+		cmocka_unit_test_setup_teardown(test_intx_unmask_fd, setup_all, teardown),
+		cmocka_unit_test_setup_teardown(test_intx_command, setup_all, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
