@@ -259,8 +259,9 @@ static int transfer(struct uiommufd_channel *ch, uint8_t *dst, uint64_t to,
 			memcpy(d, s, piece);
 		pthread_rwlock_unlock(&dev->space);
 		if (!s || !d) {
-			*fault = (struct uiommufd_fault){
-				reason, s ? to + done : from + done, s != NULL};
+			if (fault)
+				*fault = (struct uiommufd_fault){
+					reason, s ? to + done : from + done, s != NULL};
 			return -EFAULT;
 		}
 		done += piece;
