@@ -67,6 +67,20 @@ static int insert(struct ioas *ioas, struct ioas_area *a, uint64_t iova, unsigne
 	return range_map_insert(&ioas->areas, a->iova, a->last, a);
 }
 
+/*
+ * With many areas both the map and the page tables are larger than the CPU's caches.
+ * Then entries of the tables are fetched while the insert waits for the map.
+ */
+#define MANY_AREAS 10000u
+
+static void prefetch(const struct ioas *ioas, uint64_t iova)
+{
+	if (ioas->areas.count < MANY_AREAS)
+		return;
+	for (size_t i = 0; i < ioas->nr_domains; i++)
+		domain_prefetch(ioas->domains[i], iova);
+}
+
 static int take_locked(struct ioas *ioas, struct batch *b, unsigned prot, bool fixed,
 		       uint64_t *iova)
 {
@@ -88,6 +102,7 @@ static int take_locked(struct ioas *ioas, struct batch *b, unsigned prot, bool f
 		return -EEXIST;
 	if (rc)
 		return rc;
+	prefetch(ioas, *iova);
 	for (size_t i = 0; i < b->n; i++) {
 		rc = insert(ioas, b->v[i], *iova, prot);
 		if (rc) {

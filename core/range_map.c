@@ -328,9 +328,15 @@ bool range_iter_first(struct range_iter *it, const struct range_map *m, uint64_t
 
 bool range_iter_next(struct range_iter *it, struct range *out)
 {
+	struct leaf *l;
+
 	if (!it->leaf)
 		return false;
-	return iter_at(it, as_leaf(it->leaf), it->slot + 1, out);
+	l = as_leaf(it->leaf);
+	/* Do not fetch the next leaf to find that out. */
+	if (l->last[it->slot] >= it->last)
+		return false;
+	return iter_at(it, l, it->slot + 1, out);
 }
 
 bool range_map_first(const struct range_map *m, uint64_t start, uint64_t last,

@@ -405,8 +405,8 @@ static void describe(const struct copy_engine *ce, struct uiommufd_device_desc *
 		.msix_pba_offset = MSIX_PBA,
 		.flr = true,
 		.pm = true,
-		.sriov = ce->sriov.total ? &ce->sriov : NULL,
 		.dma_logging = true,
+		.sriov = ce->sriov.total ? &ce->sriov : NULL,
 	};
 }
 

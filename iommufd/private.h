@@ -345,6 +345,9 @@ long iommufd_ioas_copy(struct uapi_call *call);
 /* Map memory of the calling client at @iova; @prot may be 0, as with type1. */
 int map_user_at(struct uapi_call *call, struct ioas *ioas, uint64_t va, uint64_t length,
 		uint64_t iova, unsigned prot);
+/* compat_p2p.c: the same, and what shows a BAR is mapped as the BAR's dma-buf. */
+int map_user_or_bars_at(struct uapi_call *call, struct ioas *ioas, uint64_t va,
+			uint64_t length, uint64_t iova, unsigned prot);
 /* hwpt.c */
 long iommufd_hwpt_alloc(struct uapi_call *call);
 /* dirty.c */

@@ -102,7 +102,6 @@ int uiommufd_open(struct uiommufd_machine *m, const char *path, int flags)
 	struct vfile *f;
 	int fd;
 
-	files_reap(m->machine->files);
 	fd = machine_open_node(m->machine, path, &f);
 	if (fd < 0)
 		return fd;

@@ -219,6 +219,7 @@ static int create_devices(struct machine *m, const struct uiommufd_config *confi
 		goto out;
 	m->multi_range_dmabuf = d.multi_range_dmabuf;
 	m->unlimited_memlock = d.unlimited_memlock;
+	m->compat_p2p = d.compat_p2p;
 	err = create_units(m, &d);
 	if (err)
 		goto out;
@@ -335,6 +336,8 @@ int machine_open_node(struct machine *m, const char *path, struct vfile **out)
 	struct pci_device *dev;
 	unsigned group;
 
+	/* A group that was closed just before is free again. */
+	files_reap(m->files);
 	if (!strcmp(path, "/dev/iommu"))
 		return iommufd_open(m, out);
 	if (!strcmp(path, "/dev/vfio/vfio"))

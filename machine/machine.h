@@ -48,6 +48,7 @@ struct machine {
 	/* Extensions the user switched on. */
 	bool multi_range_dmabuf; /* several ranges per dma-buf in MAP_FILE */
 	bool unlimited_memlock;  /* RLIMIT_MEMLOCK stops nobody; it is counted */
+	bool compat_p2p;         /* MAP_DMA of /dev/iommu takes a BAR's addresses */
 };
 
 /* The device's character device numbers: what fstat and sysfs answer. Linux hands
@@ -68,7 +69,8 @@ struct pci_device *machine_find_device(struct machine *m, const char *bdf);
 
 /*
  * Open one of the machine's device nodes: "/dev/iommu", "/dev/vfio/devices/vfio0",
- * "/dev/vfio/vfio", "/dev/vfio/1". The vfile comes with a reference for the caller.
+ * "/dev/vfio/vfio", "/dev/vfio/1". What clients have closed before is released first; so
+ * no lock may be held. The vfile comes with a reference for the caller.
  * -ENOENT: no such node; -EBUSY: a group that is in use.
  */
 int machine_open_node(struct machine *m, const char *path, struct vfile **out);

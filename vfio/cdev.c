@@ -315,12 +315,24 @@ static void by_group_link_text(struct vfile *f, char *buf, size_t cap)
 	snprintf(buf, cap, "anon_inode:[vfio-device]");
 }
 
+static int cdev_slice(struct vfile *f, uint64_t offset, uint64_t length,
+		      struct dmabuf **out)
+{
+	uint64_t index = VFILE_REGION_INDEX(offset);
+
+	if (index >= UIOMMUFD_BARS)
+		return -EINVAL;
+	return exports_slice(&file_of(f)->dev->bars[index], VFILE_REGION_OFFSET(offset),
+			     length, out);
+}
+
 static const struct vfile_ops cdev_ops = {
 	.name = "vfio-device",
 	.ioctl = cdev_ioctl,
 	.pread = cdev_pread,
 	.pwrite = cdev_pwrite,
 	.mmap = cdev_mmap,
+	.slice = cdev_slice,
 	.release = cdev_release,
 };
 
@@ -331,22 +343,28 @@ static const struct vfile_ops by_group_ops = {
 	.pread = cdev_pread,
 	.pwrite = cdev_pwrite,
 	.mmap = cdev_mmap,
+	.slice = cdev_slice,
 	.link_text = by_group_link_text,
 	.release = by_group_release,
 };
+
+static bool is_device(const struct vfile *f)
+{
+	return f->ops == &cdev_ops || f->ops == &by_group_ops;
+}
+
+bool vfio_is_device_or_group(struct vfile *f)
+{
+	return is_device(f) || vfio_group_of(f);
+}
 
 static struct pci_bar *bar_of(struct vfile *f, uint64_t offset)
 {
 	uint64_t index = VFILE_REGION_INDEX(offset);
 
-	if ((f->ops != &cdev_ops && f->ops != &by_group_ops) || index >= UIOMMUFD_BARS)
+	if (!is_device(f) || index >= UIOMMUFD_BARS)
 		return NULL;
 	return &file_of(f)->dev->bars[index];
-}
-
-const struct pci_bar *vfio_bar_of(struct vfile *f, uint64_t offset)
-{
-	return bar_of(f, offset);
 }
 
 /* The registers behind @n bytes of a client's mapping; NULL: it shows none. */

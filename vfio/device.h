@@ -378,8 +378,6 @@ struct vfio_file {
 struct pci_device *vfio_device_of(struct uapi_call *call);
 /* Was the device opened by its group? */
 bool vfio_by_group(struct uapi_call *call);
-/* The BAR that an offset in a device's file lies in; NULL: none, or no device's file. */
-const struct pci_bar *vfio_bar_of(struct vfile *f, uint64_t offset);
 /*
  * Another open of the device by its group, whose lock is held and keeps cdevs from being
  * bound. Takes a reference to @group_file. The first open enables the device, and binds

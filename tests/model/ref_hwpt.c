@@ -60,7 +60,7 @@ static int fill(struct ref *r, struct ref_ctx *ctx, uint32_t id, uint32_t ioas_i
 	if (!err)
 		err = ref_reserve(ioas, o->last + 1, UINT64_MAX, OWNER_HWPT + id);
 	for (size_t i = 0; i < ioas->nr_areas && !err; i++)
-		err = ref_fill(&ioas->areas[i]);
+		err = ref_fill(&ioas->areas[i], o->min_page);
 	if (err) {
 		ref_unreserve(ioas, OWNER_HWPT + id);
 		return err;

@@ -61,13 +61,23 @@ bool ref_has_domain(struct ref_ctx *ctx, uint32_t ioas_id)
 	return false;
 }
 
-uint64_t ref_alignment(struct ref *r, struct ref_ctx *ctx, uint32_t ioas_id)
+/* Of its domains. */
+static uint64_t largest_min_page(struct ref_ctx *ctx, uint32_t ioas_id)
 {
-	uint64_t a = ctx->obj[ioas_id].ioas->large_off ? PAGE : 1;
+	uint64_t page = 1;
 
 	for (uint32_t id = 1; id < ctx->top; id++)
-		if (is_domain_of(&ctx->obj[id], ioas_id) && ctx->obj[id].min_page > a)
-			a = ctx->obj[id].min_page;
+		if (is_domain_of(&ctx->obj[id], ioas_id) && ctx->obj[id].min_page > page)
+			page = ctx->obj[id].min_page;
+	return page;
+}
+
+uint64_t ref_alignment(struct ref *r, struct ref_ctx *ctx, uint32_t ioas_id)
+{
+	uint64_t a = largest_min_page(ctx, ioas_id);
+
+	if (ctx->obj[ioas_id].ioas->large_off)
+		a = PAGE;
 	for (unsigned i = 0; i < NACCESSES; i++) {
 		const struct ref_access *x = r->access[i];
 
@@ -334,13 +344,19 @@ static int choose(const struct ref_ioas *ioas, uint64_t least, uint64_t address,
 
 /* ---- map --------------------------------------------------------------------- */
 
-int ref_fill(const struct ref_area *a)
+/*
+ * Pieces of a copy may be unaligned where all of it is not. Nobody notices before they
+ * are mapped, and those of revoked memory never are.
+ */
+int ref_fill(const struct ref_area *a, uint64_t min_page)
 {
-	uint64_t start = a->memory.start;
+	uint64_t start = a->memory.start, length = a->last - a->iova + 1;
+	int err;
 
-	return a->memory.revoked
-		       ? 0
-		       : ref_pinnable(&a->memory, start, start + (a->last - a->iova));
+	if (a->memory.revoked)
+		return 0;
+	err = ref_pinnable(&a->memory, start, start + (length - 1));
+	return err || !((a->iova | start | length) % min_page) ? err : -EINVAL;
 }
 
 static void insert(struct ref_ioas *ioas, const struct ref_area *a)
@@ -382,7 +398,7 @@ static int map(struct ref *r, struct ref_ctx *ctx, uint32_t id, struct ref_area 
 			    (IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE);
 	}
 	for (size_t i = 0; i < n && ref_has_domain(ctx, id); i++) {
-		err = ref_fill(&v[i]);
+		err = ref_fill(&v[i], largest_min_page(ctx, id));
 		if (err)
 			return err;
 	}
@@ -407,6 +423,7 @@ static void map_one(struct ref *r, struct ref_ctx *ctx, const struct op *op,
 	uint64_t iova = op->iova;
 
 	a.memory.writable = op->flags & IOMMU_IOAS_MAP_WRITEABLE;
+	a.memory.pages = r->next_pages++;
 	out->ret = map(r, ctx, ref_slot(r, op->obj), &a, 1, op->length, op->flags, &iova);
 	if (!out->ret)
 		tell(out, iova);
