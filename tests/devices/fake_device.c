@@ -201,6 +201,13 @@ void uiommufd_intx(struct uiommufd_device *dev, bool asserted)
 	atomic_store(&dev->intx, asserted);
 }
 
+void *uiommufd_pf_model(struct uiommufd_device *vf, unsigned *index)
+{
+	(void)index;
+	(void)vf;
+	return NULL;
+}
+
 /* Space held. Where @iova is and how many bytes follow, or why it is nowhere. */
 static uint8_t *translate(struct uiommufd_device *dev, uint64_t iova, bool write,
 			  uint64_t *bytes, enum uiommufd_fault_reason *reason)
