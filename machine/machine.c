@@ -21,6 +21,7 @@
 #include "machine/describe.h"
 #include "machine/files.h"
 #include "machine/memory.h"
+#include "machine/topology.h"
 #include "port/port.h"
 #include "selftest/selftest.h"
 #include "vfio/pci_device.h"
@@ -88,6 +89,8 @@ static int create_device(struct machine *m, const struct uiommufd_config *config
 	};
 	int err;
 
+	snprintf(placement.driver, sizeof(placement.driver), "%s",
+		 desc->driver ? desc->driver : PCI_DRIVER_VFIO);
 	if (!model) {
 		snprintf(error, cap, "%s: no such device model (uiommufd run --help)",
 			 desc->model);
@@ -100,6 +103,20 @@ static int create_device(struct machine *m, const struct uiommufd_config *config
 	return err;
 }
 
+static int create_ports(struct machine *m, const struct description *d)
+{
+	m->ports = calloc(d->nr_ports + 1, sizeof(*m->ports));
+	if (!m->ports)
+		return -ENOMEM;
+	m->nr_ports = d->nr_ports;
+	for (size_t i = 0; i < d->nr_ports; i++)
+		m->ports[i] = d->ports[i].port;
+	for (size_t i = 0; i < d->nr_ports; i++)
+		m->ports[i].parent =
+			machine_port_to(m->ports, m->nr_ports, &m->ports[i].at);
+	return 0;
+}
+
 static int create_units(struct machine *m, const struct description *d)
 {
 	if (!d->nr_iommus)
@@ -107,6 +124,7 @@ static int create_units(struct machine *m, const struct description *d)
 	m->units = calloc(d->nr_iommus, sizeof(*m->units));
 	if (!m->units)
 		return -ENOMEM;
+	m->nr_units = d->nr_iommus;
 	for (size_t i = 0; i < d->nr_iommus; i++)
 		m->units[i] = d->iommus[i].unit;
 	return 0;
@@ -123,6 +141,8 @@ static int create_devices(struct machine *m, const struct uiommufd_config *confi
 	m->multi_range_dmabuf = d.multi_range_dmabuf;
 	m->unlimited_memlock = d.unlimited_memlock;
 	err = create_units(m, &d);
+	if (!err)
+		err = create_ports(m, &d);
 	if (err)
 		goto out;
 	m->devices = calloc(d.n + 1, sizeof(struct pci_device *));
@@ -188,6 +208,7 @@ int machine_destroy(struct machine *m)
 		pci_device_destroy(m->devices[i]);
 	free(m->devices);
 	free(m->groups);
+	free(m->ports);
 	free(m->units);
 	accounting_destroy(m->accounting);
 	memory_destroy(m->memory);

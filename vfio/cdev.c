@@ -274,6 +274,7 @@ static void cdev_release(struct vfile *f)
 		port_mutex_unlock(&file->dev->bind);
 		vfio_group_unblock(file->dev->group);
 	}
+	driver_close(file->dev);
 	port_free(file);
 }
 
@@ -287,6 +288,7 @@ static void by_group_release(struct vfile *f)
 		reset_disable(dev);
 	port_mutex_unlock(&dev->bind);
 	vfio_group_unuse(dev->group);
+	driver_close(dev);
 	vfile_put(file->group_file);
 	port_free(file);
 }
@@ -329,9 +331,15 @@ int cdev_open_by_group(struct pci_device *dev, struct vfile *group_file,
 		       struct vfile **out)
 {
 	struct vfio_file *file = port_alloc(sizeof(*file));
+	int err;
 
 	if (!file)
 		return -ENOMEM;
+	err = driver_open(dev);
+	if (err) {
+		port_free(file);
+		return err;
+	}
 	vfile_init(&file->f, &by_group_ops, dev->storage_fd, VFILE_STORAGE_BYTES);
 	file->dev = dev;
 	file->bound = true;
@@ -348,9 +356,15 @@ int cdev_open_by_group(struct pci_device *dev, struct vfile *group_file,
 int vfio_cdev_open(struct pci_device *dev, struct vfile **out)
 {
 	struct vfio_file *file = port_alloc(sizeof(*file));
+	int err;
 
 	if (!file)
 		return -ENOMEM;
+	err = driver_open(dev);
+	if (err) {
+		port_free(file);
+		return err;
+	}
 	vfile_init(&file->f, &cdev_ops, dev->storage_fd, VFILE_STORAGE_BYTES);
 	file->f.rdev = makedev(MACHINE_VFIO_MAJOR, dev->place.index);
 	file->f.label = dev->label;

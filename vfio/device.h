@@ -75,6 +75,14 @@ struct pci_irqs {
 	struct signaller signaller;
 };
 
+/* vfio-pci's hold on the function (driver.c). */
+struct driver_hold {
+	pthread_mutex_t lock; /* a leaf */
+	pthread_cond_t closed;
+	bool bound;     /* lock: it can be opened */
+	unsigned opens; /* lock */
+};
+
 struct export_set;
 struct vfio_group;
 
@@ -105,6 +113,7 @@ struct pci_device {
 	struct list channels;
 
 	struct vfio_group *group; /* constant */
+	struct driver_hold driver;
 	struct port_mutex bind;
 	struct vfio_file *owner; /* bind: the open of the node that is bound; NULL */
 	unsigned group_opens;    /* bind: opens by the group; owner is NULL then */
@@ -248,6 +257,8 @@ long irq_info_ioctl(struct uapi_call *call);
 long irq_set_ioctl(struct uapi_call *call);
 /* What is enabled: the type, and the limit of MSI's Multiple Message Enable. */
 unsigned irq_type(struct pci_device *dev, unsigned *msi_log);
+/* Ask who has the device to let it go, by the REQ interrupt. */
+void irq_request(struct pci_device *dev);
 /* Nobody is told any more. */
 void irq_disable(struct pci_device *dev);
 
@@ -292,6 +303,14 @@ void irq_signal(struct pci_device *dev, int fd);
 long ioeventfd_ioctl(struct uapi_call *call);
 /* The client is gone. Not with device.memory held. */
 void ioeventfd_disable(struct pci_device *dev);
+
+/* ---- driver.c -------------------------------------------------------------------- */
+
+int driver_init(struct driver_hold *d);
+void driver_finish(struct driver_hold *d);
+/* An open of the function begins: -ENODEV: it is not bound to vfio-pci; and ends. */
+int driver_open(struct pci_device *dev);
+void driver_close(struct pci_device *dev);
 
 /* ---- device_api.c --------------------------------------------------------------- */
 

@@ -31,12 +31,15 @@ struct vfio_group {
 	struct vfio_container *container; /* NULL: none */
 	struct group_link link;
 	unsigned users; /* opens of devices */
+	/* Of the node: it ends with the group's last device (vfio_group_revoke). */
+	unsigned generation;
 };
 
 /* An open of the node. */
 struct group_file {
 	struct vfile f;
 	struct vfio_group *group;
+	unsigned generation; /* constant; another than the group's: revoked */
 };
 
 /* ---- the group -------------------------------------------------------------------- */
@@ -135,6 +138,12 @@ static struct vfio_group *call_group(struct uapi_call *call)
 	return file_of(call->file)->group;
 }
 
+/* With the lock held. */
+static bool revoked(const struct group_file *file)
+{
+	return file->generation != file->group->generation;
+}
+
 static bool claim(struct vfio_group *g)
 {
 	const void *nobody = NULL;
@@ -180,7 +189,10 @@ static long set_container_ioctl(struct uapi_call *call)
 	if (err)
 		return err;
 	port_mutex_lock(&g->lock);
-	err = set_container(g, f ? vfio_container_of_file(f) : NULL);
+	if (revoked(file_of(call->file)))
+		err = -ENODEV;
+	else
+		err = set_container(g, f ? vfio_container_of_file(f) : NULL);
 	port_mutex_unlock(&g->lock);
 	vfile_put(f);
 	return err;
@@ -206,7 +218,7 @@ static long unset_container_ioctl(struct uapi_call *call)
 	int err = 0;
 
 	port_mutex_lock(&g->lock);
-	if (!g->container)
+	if (revoked(file_of(call->file)) || !g->container)
 		err = -EINVAL;
 	else if (g->users)
 		err = -EBUSY;
@@ -223,13 +235,18 @@ static long get_status_ioctl(struct uapi_call *call)
 {
 	struct vfio_group *g = call_group(call);
 	struct vfio_group_status status;
+	int err = 0;
 
 	memcpy(&status, call->data, sizeof(status));
 	status.flags = VFIO_GROUP_FLAGS_VIABLE;
 	port_mutex_lock(&g->lock);
-	if (g->container)
+	if (revoked(file_of(call->file)))
+		err = -ENODEV;
+	else if (g->container)
 		status.flags |= VFIO_GROUP_FLAGS_CONTAINER_SET;
 	port_mutex_unlock(&g->lock);
+	if (err)
+		return err;
 	memcpy(call->data, &status, sizeof(status));
 	return uapi_respond(call, sizeof(status));
 }
@@ -289,7 +306,8 @@ static int open_device(struct vfio_group *g, struct pci_device *dev, struct vfil
 {
 	int err;
 
-	if (!g->container || !vfio_container_has_iommu(g->container))
+	if (revoked(file_of(self)) || !g->container ||
+	    !vfio_container_has_iommu(g->container))
 		return -EINVAL;
 	err = cdev_open_by_group(dev, self, out);
 	if (!err)
@@ -371,12 +389,14 @@ static void group_release(struct vfile *f)
 {
 	struct group_file *file = file_of(f);
 	struct vfio_group *g = file->group;
-	struct vfio_container *c;
+	struct vfio_container *c = NULL;
 
 	port_mutex_lock(&g->lock);
-	PORT_BUG_ON(g->users);
-	c = unset_container(g);
-	g->open = false;
+	if (!revoked(file)) {
+		PORT_BUG_ON(g->users);
+		c = unset_container(g);
+		g->open = false;
+	}
 	port_mutex_unlock(&g->lock);
 	if (c)
 		vfio_container_put(c);
@@ -394,17 +414,48 @@ struct vfio_group *vfio_group_of(struct vfile *f)
 	return f->ops == &group_ops ? file_of(f)->group : NULL;
 }
 
-static int open_group(struct vfio_group *g)
+/* Is any of its devices bound to vfio-pci? Else it has no node. */
+static bool has_node(const struct vfio_group *g)
+{
+	struct pci_device *dev;
+
+	for_each_in_group(dev, g)
+	{
+		if (pci_device_bound(dev))
+			return true;
+	}
+	return false;
+}
+
+static int open_group(struct vfio_group *g, unsigned *generation)
 {
 	int err = 0;
 
 	port_mutex_lock(&g->lock);
-	if (g->open || g->blocked)
+	if (!has_node(g))
+		err = -ENODEV;
+	else if (g->open || g->blocked)
 		err = -EBUSY;
 	else
 		g->open = true;
+	*generation = g->generation;
 	port_mutex_unlock(&g->lock);
 	return err;
+}
+
+void vfio_group_revoke(struct vfio_group *g)
+{
+	struct vfio_container *c = NULL;
+
+	port_mutex_lock(&g->lock);
+	if (g->open && !g->users && !has_node(g)) {
+		c = unset_container(g);
+		g->open = false;
+		g->generation++;
+	}
+	port_mutex_unlock(&g->lock);
+	if (c)
+		vfio_container_put(c);
 }
 
 int vfio_group_open(struct machine *m, unsigned group, struct vfile **out)
@@ -421,7 +472,7 @@ int vfio_group_open(struct machine *m, unsigned group, struct vfile **out)
 	file = port_alloc(sizeof(*file));
 	if (!file)
 		return -ENOMEM;
-	err = open_group(g);
+	err = open_group(g, &file->generation);
 	if (err) {
 		port_free(file);
 		return err;
