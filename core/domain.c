@@ -271,6 +271,13 @@ int domain_map(struct domain *d, uint64_t iova, const struct run_list *runs,
 	return rc;
 }
 
+void domain_prefetch(struct domain *d, uint64_t iova)
+{
+	port_mutex_lock(&d->lock);
+	pt_prefetch(&d->pt, iova);
+	port_mutex_unlock(&d->lock);
+}
+
 /* ---- dirty bits -------------------------------------------------------------------- */
 
 static void ignore_dirty(void *arg, uint64_t iova, uint64_t bytes)

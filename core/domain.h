@@ -94,6 +94,8 @@ uint64_t domain_min_page(const struct domain *d);
  */
 int domain_map(struct domain *d, uint64_t iova, const struct run_list *runs,
 	       uint64_t offset, uint64_t length, unsigned prot, bool large);
+/* Something is about to be mapped at @iova: lets the CPU wait for less then. */
+void domain_prefetch(struct domain *d, uint64_t iova);
 void domain_unmap(struct domain *d, uint64_t iova, uint64_t length,
 		  struct domain_gather *gather);
 /* The same for many ranges: one lock, one invalidation. */

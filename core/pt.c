@@ -313,6 +313,21 @@ int pt_map(struct pt *pt, uint64_t iova, uint64_t spa, uint64_t length, unsigned
 	return rc;
 }
 
+void pt_prefetch(const struct pt *pt, uint64_t iova)
+{
+	const struct pt_format *f = pt->format;
+	const pt_entry *table = pt->root;
+
+	for (unsigned level = f->levels - 1; level > 0; level--) {
+		uint64_t entry = entry_load(&table[pt_level_index(f, level, iova)]);
+
+		if (!is_table(f, entry, level))
+			return;
+		table = child_of(f, entry, level);
+	}
+	__builtin_prefetch((const void *)&table[pt_level_index(f, 0, iova)], 1);
+}
+
 /* ---- unmap ---------------------------------------------------------------------- */
 
 struct unmap {

@@ -100,6 +100,7 @@ struct copy_engine_job {
 struct copy_engine {
 	struct uiommufd_device *dev;
 	uint64_t vram_size;
+	struct uiommufd_sriov sriov; /* constant */
 	uint8_t *vram;
 	struct uiommufd_channel *channel;
 	struct uiommufd_worker *worker; /* NULL: power-on failed, the engine is broken */

@@ -22,6 +22,14 @@
 #define INTRCTRL_RW  (IOAT_INT_MASTER | IOAT_INT_MSIX)
 #define CHANNEL_REGS 0x80 /* where the first channel's begin */
 
+/* In configuration space. */
+enum {
+	CONFIG_AT = 0x148, /* DMAUNCERRSTS: no parity errors here */
+	CONFIG_CHANERR_INT = 0x180,
+	CONFIG_CHANERRMASK_INT = 0x184,
+	CONFIG_END = 0x188,
+};
+
 /* Words of the general registers. */
 enum {
 	WORD_GENERAL = 0x00,    /* CHANCNT, XFERCAP, GENCTRL, INTRCTRL, ATTNSTATUS */
@@ -37,18 +45,6 @@ enum {
 	AT_INTRDELAY = 4,
 };
 
-void ioat_apply(struct ioat *ioat, const struct ioat_effects *fx)
-{
-	for (unsigned i = 0; i < ioat->channels; i++) {
-		if (fx->irqs & (1u << i))
-			uiommufd_irq(ioat->dev, i);
-		if (fx->kicks & (1u << i))
-			uiommufd_worker_kick(ioat->channel[i].worker);
-	}
-}
-
-/* ---- general registers ----------------------------------------------------------- */
-
 static uint8_t intrctrl(const struct ioat *ioat)
 {
 	uint8_t value = ioat->intrctrl;
@@ -60,13 +56,44 @@ static uint8_t intrctrl(const struct ioat *ioat)
 	return value;
 }
 
+/* INTx is for drivers that have not chosen a vector for each channel. */
+static void update_intx(struct ioat *ioat)
+{
+	bool level;
+
+	pthread_mutex_lock(&ioat->intx_lock);
+	pthread_mutex_lock(&ioat->lock);
+	level = intrctrl(ioat) & IOAT_INT_PENDING && !(ioat->intrctrl & IOAT_INT_MSIX);
+	pthread_mutex_unlock(&ioat->lock);
+	if (level != ioat->intx_level)
+		uiommufd_intx(ioat->dev, level);
+	ioat->intx_level = level;
+	pthread_mutex_unlock(&ioat->intx_lock);
+}
+
+void ioat_apply(struct ioat *ioat, const struct ioat_effects *fx)
+{
+	if (fx->intx)
+		update_intx(ioat);
+	for (unsigned i = 0; i < ioat->channels; i++) {
+		if (fx->irqs & (1u << i))
+			uiommufd_irq(ioat->dev, i);
+		if (fx->kicks & (1u << i))
+			uiommufd_worker_kick(ioat->channel[i].worker);
+	}
+}
+
+/* ---- general registers ----------------------------------------------------------- */
+
 /* Reading has effects: INTRCTRL drops MASTER, ATTNSTATUS is cleared. */
-static uint64_t read_general(struct ioat *ioat, const struct reg_access *a)
+static uint64_t read_general(struct ioat *ioat, const struct reg_access *a,
+			     struct ioat_effects *fx)
 {
 	uint64_t word = ioat->channels | (uint64_t)IOAT_XFER_ORDER << AT_XFERCAP * 8 |
 			(uint64_t)intrctrl(ioat) << AT_INTRCTRL * 8 |
 			(uint64_t)ioat->attention << AT_ATTNSTATUS * 8;
 
+	fx->intx = true;
 	if (reg_covers(a, AT_INTRCTRL, 1))
 		ioat->intrctrl &= (uint8_t)~IOAT_INT_MASTER;
 	if (reg_covers(a, AT_ATTNSTATUS, 4))
@@ -74,7 +101,8 @@ static uint64_t read_general(struct ioat *ioat, const struct reg_access *a)
 	return word;
 }
 
-static uint64_t read_word(struct ioat *ioat, const struct reg_access *a)
+static uint64_t read_word(struct ioat *ioat, const struct reg_access *a,
+			  struct ioat_effects *fx)
 {
 	uint64_t channel = a->offset / IOAT_CHANNEL_BYTES - 1;
 
@@ -86,7 +114,7 @@ static uint64_t read_word(struct ioat *ioat, const struct reg_access *a)
 	}
 	switch (a->offset) {
 	case WORD_GENERAL:
-		return read_general(ioat, a);
+		return read_general(ioat, a, fx);
 	case WORD_VERSION:
 		return VERSION | (uint64_t)ioat->int_delay << AT_INTRDELAY * 8;
 	case WORD_CAPABILITY:
@@ -107,6 +135,7 @@ static void write_word(struct ioat *ioat, const struct reg_access *a,
 		if (channel < ioat->channels)
 			ioat_channel_write(&ioat->channel[channel], &inside, fx);
 	} else if (a->offset == WORD_GENERAL) {
+		fx->intx = true;
 		ioat->intrctrl =
 			reg_field(a, AT_INTRCTRL, 1, ioat->intrctrl) & INTRCTRL_RW;
 	} else if (a->offset == WORD_VERSION) {
@@ -118,12 +147,14 @@ static void write_word(struct ioat *ioat, const struct reg_access *a,
 static uint64_t ioat_read(void *model, unsigned bar, uint64_t offset, unsigned size)
 {
 	struct reg_access a = reg_access(offset, size, 0);
+	struct ioat_effects fx = {0};
 	struct ioat *ioat = model;
 	uint64_t word;
 
 	pthread_mutex_lock(&ioat->lock);
-	word = read_word(ioat, &a);
+	word = read_word(ioat, &a, &fx);
 	pthread_mutex_unlock(&ioat->lock);
+	ioat_apply(ioat, &fx);
 	return reg_extract(word, offset, size);
 }
 
@@ -138,6 +169,50 @@ static void ioat_write(void *model, unsigned bar, uint64_t offset, unsigned size
 	write_word(ioat, &a, &fx);
 	pthread_mutex_unlock(&ioat->lock);
 	ioat_apply(ioat, &fx);
+}
+
+/* ---- configuration space --------------------------------------------------------- */
+
+void ioat_note_error(struct ioat *ioat, uint32_t error)
+{
+	ioat->error_int |= error & ~ioat->error_int_mask;
+}
+
+static uint32_t config_word(const struct ioat *ioat, unsigned offset)
+{
+	switch (offset) {
+	case CONFIG_CHANERR_INT:
+		return ioat->error_int;
+	case CONFIG_CHANERRMASK_INT:
+		return ioat->error_int_mask;
+	default:
+		return 0;
+	}
+}
+
+static uint32_t ioat_config_read(void *model, unsigned offset, unsigned size)
+{
+	struct ioat *ioat = model;
+	uint32_t word;
+
+	pthread_mutex_lock(&ioat->lock);
+	word = config_word(ioat, offset & ~3u);
+	pthread_mutex_unlock(&ioat->lock);
+	return (uint32_t)reg_extract(word, offset & 3, size);
+}
+
+static void ioat_config_write(void *model, unsigned offset, unsigned size, uint32_t value)
+{
+	struct reg_access a = reg_access(offset & 3, size, value);
+	struct ioat *ioat = model;
+
+	pthread_mutex_lock(&ioat->lock);
+	if ((offset & ~3u) == CONFIG_CHANERR_INT)
+		ioat->error_int &= ~(uint32_t)a.value;
+	else if ((offset & ~3u) == CONFIG_CHANERRMASK_INT)
+		ioat->error_int_mask =
+			(uint32_t)reg_field(&a, 0, 4, ioat->error_int_mask);
+	pthread_mutex_unlock(&ioat->lock);
 }
 
 /* ---- the function ---------------------------------------------------------------- */
@@ -163,11 +238,15 @@ static void ioat_reset(void *model, enum uiommufd_reset kind)
 		if (ioat->channel[i].worker)
 			uiommufd_worker_pause(ioat->channel[i].worker);
 	}
+	pthread_mutex_lock(&ioat->intx_lock);
+	ioat->intx_level = false; /* the machine lowers it */
+	pthread_mutex_unlock(&ioat->intx_lock);
 	pthread_mutex_lock(&ioat->lock);
 	for (unsigned i = 0; i < ioat->channels; i++)
 		ioat_channel_reset(&ioat->channel[i]);
 	ioat->intrctrl = 0;
 	ioat->int_delay = 0;
+	ioat->error_int = ioat->error_int_mask = 0;
 	pthread_mutex_unlock(&ioat->lock);
 	for (unsigned i = 0; i < ioat->channels; i++)
 		if (ioat->channel[i].worker)
@@ -186,6 +265,7 @@ static void ioat_destroy(void *model)
 		pattern_finish(&ch->pattern);
 	}
 	pthread_mutex_destroy(&ioat->lock);
+	pthread_mutex_destroy(&ioat->intx_lock);
 	free(ioat);
 }
 
@@ -203,8 +283,12 @@ static void describe(unsigned channels, struct uiommufd_device_desc *desc)
 		.msix_bar = BAR_REGS,
 		.msix_table_offset = MSIX_TABLE,
 		.msix_pba_offset = MSIX_PBA,
+		.interrupt_pin = 1,
 		.flr = true,
 		.pm = true,
+		.mmio = UIOMMUFD_MMIO_FAULT,
+		.config_offset = CONFIG_AT,
+		.config_size = CONFIG_END - CONFIG_AT,
 	};
 }
 
@@ -227,6 +311,7 @@ static int ioat_create(struct uiommufd_device *dev, const struct uiommufd_option
 	ioat->dev = dev;
 	ioat->channels = (unsigned)channels;
 	pthread_mutex_init(&ioat->lock, NULL);
+	pthread_mutex_init(&ioat->intx_lock, NULL);
 	for (unsigned i = 0; i < ioat->channels; i++) {
 		ioat->channel[i].ioat = ioat;
 		ioat->channel[i].index = i;
@@ -238,6 +323,8 @@ static int ioat_create(struct uiommufd_device *dev, const struct uiommufd_option
 		.reset = ioat_reset,
 		.mmio_read = ioat_read,
 		.mmio_write = ioat_write,
+		.config_read = ioat_config_read,
+		.config_write = ioat_config_write,
 	};
 	*model = ioat;
 	return 0;

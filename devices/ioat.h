@@ -108,10 +108,13 @@ struct ioat_channel {
 struct ioat {
 	struct uiommufd_device *dev;
 	unsigned channels;
+	pthread_mutex_t intx_lock; /* guards intx_level; taken before `lock` */
+	bool intx_level;           /* as the machine was told */
 	pthread_mutex_t lock;
 	uint8_t intrctrl; /* MASTER, MSIX; the others follow from `attention` */
 	uint32_t attention;
 	uint16_t int_delay;
+	uint32_t error_int, error_int_mask; /* CHANERR_INT, CHANERRMASK_INT */
 	struct ioat_channel channel[IOAT_MAX_CHANNELS];
 };
 
@@ -119,6 +122,7 @@ struct ioat {
 struct ioat_effects {
 	unsigned kicks; /* a bit for each channel */
 	unsigned irqs;  /* a bit for each vector */
+	bool intx;      /* its level may have changed */
 };
 
 /* Lock not held. */
@@ -132,6 +136,8 @@ void ioat_raise(struct ioat_channel *ch, struct ioat_effects *fx);
 uint64_t ioat_channel_read(const struct ioat_channel *ch, uint64_t offset);
 void ioat_channel_write(struct ioat_channel *ch, const struct reg_access *a,
 			struct ioat_effects *fx);
+/* A channel has halted for this reason: for CHANERR_INT. */
+void ioat_note_error(struct ioat *ioat, uint32_t error);
 /* As after CHANCMD.RESET: HALTED, all else 0. */
 void ioat_channel_reset(struct ioat_channel *ch);
 /* CHANSTS: @completed is the last descriptor that was completed. */

@@ -200,6 +200,7 @@ static void halt(struct ioat_channel *ch, uint32_t error)
 
 	pthread_mutex_lock(&ch->ioat->lock);
 	r->error |= error;
+	ioat_note_error(ch->ioat, error);
 	r->state = IOAT_HALTED;
 	r->suspend_wanted = false;
 	if (r->control & IOAT_CTRL_ERR_INT && error & ~r->error_mask)

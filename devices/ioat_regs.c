@@ -47,6 +47,7 @@ void ioat_raise(struct ioat_channel *ch, struct ioat_effects *fx)
 	struct ioat *ioat = ch->ioat;
 
 	ioat->attention |= 1u << ch->index;
+	fx->intx = true;
 	if (ch->regs.int_disabled) {
 		ch->regs.int_missed = true;
 		return;

@@ -160,10 +160,10 @@ static void find_dir(struct pci_function *f, const struct machine_port *port, ch
 	snprintf(buf + strlen(buf), cap - strlen(buf), "/%s", bdf);
 }
 
+/* @port: that leads to it. */
 static struct pci_function *new_function(struct pci_bus *bus, const struct pci_bdf *at,
-					 unsigned group)
+					 const struct machine_port *port, unsigned group)
 {
-	const struct machine *m = bus->machine;
 	struct pci_function *f = calloc(1, sizeof(*f));
 
 	if (!f)
@@ -173,7 +173,7 @@ static struct pci_function *new_function(struct pci_bus *bus, const struct pci_b
 	f->group = group;
 	pthread_mutex_init(&f->bind, NULL);
 	pci_bdf_format(at, f->bdf);
-	find_dir(f, machine_port_to(m->ports, m->nr_ports, at), f->dir, sizeof(f->dir));
+	find_dir(f, port, f->dir, sizeof(f->dir));
 	snprintf(f->dir + strlen(f->dir), sizeof(f->dir) - strlen(f->dir), "/%s", f->bdf);
 	return f;
 }
@@ -189,7 +189,12 @@ static struct pci_function *endpoint(struct pci_bus *bus, struct pci_device *dev
 {
 	const struct pci_placement *at = pci_device_placement(dev);
 	const struct uiommufd_device_desc *desc = pci_device_desc(dev);
-	struct pci_function *f = new_function(bus, &at->bdf, at->group);
+	const struct machine *m = bus->machine;
+	/* A virtual function is where its physical one is, whatever its bus. */
+	const struct pci_placement *place = at->pf ? pci_device_placement(at->pf) : at;
+	struct pci_function *f = new_function(
+		bus, &at->bdf, machine_port_to(m->ports, m->nr_ports, &place->bdf),
+		at->group);
 
 	if (!f)
 		return NULL;
@@ -206,7 +211,7 @@ static struct pci_function *endpoint(struct pci_bus *bus, struct pci_device *dev
 
 static struct pci_function *bridge(struct pci_bus *bus, const struct machine_port *port)
 {
-	struct pci_function *f = new_function(bus, &port->at, port->group);
+	struct pci_function *f = new_function(bus, &port->at, port->parent, port->group);
 
 	if (!f)
 		return NULL;
@@ -259,7 +264,8 @@ static int remember_ids(struct pci_bus *bus, const struct pci_function *f,
 
 int pci_bus_add(struct pci_bus *bus, struct pci_device *dev)
 {
-	const char *driver = pci_device_placement(dev)->driver;
+	const char *name = pci_device_placement(dev)->driver;
+	const char *driver = name[0] ? name : PCI_DRIVER_VFIO;
 	struct pci_function *f = endpoint(bus, dev);
 	int err;
 
@@ -346,7 +352,8 @@ static int populate(struct pci_bus *bus)
 	if (!err)
 		err = add_ports(bus);
 	for (size_t i = 0; !err && i < m->nr_devices; i++)
-		err = pci_bus_add(bus, m->devices[i]);
+		if (pci_device_present(m->devices[i]))
+			err = pci_bus_add(bus, m->devices[i]);
 	return err ? err : list_dirs(bus);
 }
 

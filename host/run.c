@@ -44,9 +44,11 @@
 #include "host/notify.h"
 #include "host/pci_bus.h"
 #include "host/process.h"
+#include "host/tracer.h"
 #include "host/view.h"
 #include "machine/files.h"
 #include "machine/machine.h"
+#include "vfio/pci_device.h"
 
 /* A machine description is a page or two; more is a mistake. */
 #define MAX_MACHINE_FILE (1 << 20)
@@ -63,6 +65,7 @@ struct session {
 	struct inheritance inherited;
 	struct sock_fprog filter;
 	struct launched client;
+	struct tracer *tracer; /* NULL: nobody needs one */
 	int signals;
 	bool ended; /* the first process; its status: */
 	int status;
@@ -185,6 +188,31 @@ static int make_host(struct session *s, const struct run_options *o)
 	return err;
 }
 
+static bool wants_tracer(const struct machine *m)
+{
+	for (size_t i = 0; i < m->nr_devices; i++)
+		if (pci_device_mmio(m->devices[i]) == UIOMMUFD_MMIO_FAULT)
+			return true;
+	return false;
+}
+
+/* The client has not begun: its exec is a call that nobody serves yet. */
+static int start_tracer(struct session *s)
+{
+	int err;
+
+	if (!wants_tracer(s->host.machine))
+		return 0;
+	err = tracer_create(&s->host, s->client.pid, &s->tracer);
+	if (err)
+		complain("cannot trace the program, which registers behind a mapping "
+			 "that faults need (%s). Is it run under strace or a debugger? "
+			 "The device option mmio=trap does without (see uiommufd "
+			 "doctor).",
+			 strerror(-err));
+	return err;
+}
+
 /* 0, or the exit status. */
 static int start_client(struct session *s, const struct run_options *o)
 {
@@ -195,6 +223,11 @@ static int start_client(struct session *s, const struct run_options *o)
 	err = launch(o->argv, &s->filter, &s->inherited, &s->client, &what);
 	if (err) {
 		complain("cannot %s: %s", what, strerror(-err));
+		return EXIT_OURS;
+	}
+	err = start_tracer(s);
+	if (err) {
+		kill(s->client.pid, SIGKILL);
 		return EXIT_OURS;
 	}
 	err = notify_create(&s->host, s->client.listener, &s->notify);
@@ -212,12 +245,19 @@ static int start_client(struct session *s, const struct run_options *o)
 
 /* ---- serving ------------------------------------------------------------------ */
 
-/* @options: WNOHANG, or 0 to wait until there is no child left. */
+/*
+ * @options: WNOHANG, or 0 to wait until there is no child left. A tracer does this
+ * itself, and nobody else may.
+ */
 static void reap_children(struct session *s, int options)
 {
 	int status;
 	pid_t pid;
 
+	if (s->tracer) {
+		s->ended = tracer_has_ended(s->tracer, &s->status);
+		return;
+	}
 	while ((pid = waitpid(-1, &status, options)) > 0) {
 		if (pid != s->client.pid || s->ended)
 			continue;
@@ -249,6 +289,7 @@ static void serve(struct session *s)
 		{.fd = s->signals, .events = POLLIN},
 		{.fd = process_table_fd(s->host.processes), .events = POLLIN},
 		{.fd = files_event_fd(files), .events = POLLIN},
+		{.fd = s->tracer ? tracer_fd(s->tracer) : -1, .events = POLLIN},
 	};
 	bool pending = false;
 
@@ -263,11 +304,17 @@ static void serve(struct session *s)
 			process_table_event(s->host.processes);
 		if (p[3].revents || pending)
 			pending = files_reap(files);
+		if (p[4].revents) {
+			reap_children(s, WNOHANG);
+			p[4].fd = -1;
+		}
 	}
 	/*
 	 * Linux from 6.11 on hangs up when the last process begins to exit, before it has
 	 * closed anything. All of them are our children by now.
 	 */
+	if (s->tracer)
+		tracer_wait(s->tracer);
 	reap_children(s, 0);
 }
 
@@ -292,6 +339,7 @@ static int finish(struct session *s)
 
 	pci_bus_stop(s->host.pci);
 	notify_destroy(s->notify);
+	tracer_destroy(s->tracer);
 	if (s->host.machine)
 		let_go(s->host.machine->files);
 	process_table_destroy(s->host.processes);

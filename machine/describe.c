@@ -81,6 +81,25 @@ static int set_text(char **text, const char *value)
 	return 0;
 }
 
+static int parse_mmio(const char *text, enum uiommufd_mmio *out)
+{
+	static const struct {
+		const char *name;
+		enum uiommufd_mmio mmio;
+	} modes[] = {
+		{"trap", UIOMMUFD_MMIO_TRAP},
+		{"fault", UIOMMUFD_MMIO_FAULT},
+	};
+
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (!strcmp(text, modes[i].name)) {
+			*out = modes[i].mmio;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
 static int set_option(struct device_description *dev, const char *name, const char *value,
 		      char *error, size_t cap)
 {
@@ -113,6 +132,14 @@ static int set_option(struct device_description *dev, const char *name, const ch
 					    "%s: group=%s: not a number up to 65535",
 					    dev->model, value);
 		dev->has_group = true;
+		return 0;
+	}
+	if (!strcmp(name, "mmio")) {
+		if (parse_mmio(value, &dev->mmio))
+			return describe_bad(error, cap,
+					    "%s: mmio=%s: not one of trap, fault",
+					    dev->model, value);
+		dev->has_mmio = true;
 		return 0;
 	}
 	if (dev->nr_options == DESCRIBE_MAX_OPTIONS)
@@ -184,17 +211,26 @@ int describe_device(struct description *d, const char *text, char *error, size_t
 
 int describe_extension(struct description *d, const char *name, char *error, size_t cap)
 {
-	if (!strcmp(name, "multi-range-dmabuf")) {
-		d->multi_range_dmabuf = true;
-		return 0;
-	}
-	if (!strcmp(name, "unlimited-memlock")) {
-		d->unlimited_memlock = true;
+	const struct {
+		const char *name;
+		bool *on;
+	} known[] = {
+		{"multi-range-dmabuf", &d->multi_range_dmabuf},
+		{"unlimited-memlock", &d->unlimited_memlock},
+		{"compat-p2p", &d->compat_p2p},
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strcmp(name, known[i].name))
+			continue;
+		*known[i].on = true;
 		return 0;
 	}
 	return describe_bad(
 		error, cap,
-		"%s: no such extension (multi-range-dmabuf, unlimited-memlock)", name);
+		"%s: no such extension (multi-range-dmabuf, unlimited-memlock, "
+		"compat-p2p)",
+		name);
 }
 
 /* An option's value as text, whatever JSON type it was written in; NULL: another one. */

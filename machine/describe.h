@@ -36,6 +36,8 @@ struct device_description {
 	char *driver;    /* what it is bound to at first; NULL: vfio-pci */
 	char *iommu;     /* the name of the unit it is behind; NULL: of the first */
 	int iommu_index; /* by describe_complete(), if there are any */
+	enum uiommufd_mmio mmio;
+	bool has_mmio;
 	/* What is left for the model. */
 	struct uiommufd_option options[DESCRIBE_MAX_OPTIONS];
 	size_t nr_options;
@@ -54,7 +56,7 @@ struct description {
 	size_t nr_ports;
 	struct iommu_description *iommus;
 	size_t nr_iommus;
-	bool multi_range_dmabuf, unlimited_memlock;
+	bool multi_range_dmabuf, unlimited_memlock, compat_p2p;
 };
 
 /*

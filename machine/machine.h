@@ -41,8 +41,8 @@ struct machine {
 	struct machine_port *ports; /* bridges (topology.h); constant */
 	size_t nr_ports;
 	size_t nr_units;
-	struct iommufd_unit *units;   /* IOMMUs; NULL: a plain one; constant */
-	struct machine_group *groups; /* in use; constant but for their owners */
+	struct iommufd_unit *units;    /* IOMMUs; NULL: a plain one; constant */
+	struct machine_group **groups; /* in use; constant but for their owners */
 	size_t nr_groups;
 	struct uapi_trace *trace; /* NULL: off */
 	/* Calls of /dev/iommu besides Linux's uAPI; NULL: none. */
@@ -52,6 +52,7 @@ struct machine {
 	/* Extensions the user switched on. */
 	bool multi_range_dmabuf; /* several ranges per dma-buf in MAP_FILE */
 	bool unlimited_memlock;  /* RLIMIT_MEMLOCK stops nobody; it is counted */
+	bool compat_p2p;         /* MAP_DMA of /dev/iommu takes a BAR's addresses */
 };
 
 /* The device's character device numbers: what fstat and sysfs answer. Linux hands

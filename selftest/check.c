@@ -48,18 +48,13 @@ static bool run_is_at(struct domain *d, uint64_t iova, const struct run *run,
 	return true;
 }
 
-static int check_map(struct client *c, struct domain *d, uint64_t iova, uint64_t length,
-		     uint64_t va)
+static int check_memory(struct client *c, struct domain *d, uint64_t iova,
+			uint64_t length, uint64_t va)
 {
-	uint64_t page = domain_min_page(d), end;
+	uint64_t page = domain_min_page(d);
 	struct mock_resolved r;
-	int err;
+	int err = mock_resolve(c, va, length, &r);
 
-	if ((iova | length | va) & (page - 1) || __builtin_add_overflow(va, length, &end))
-		return -EINVAL;
-	if (!length)
-		return 0;
-	err = mock_resolve(c, va, length, &r);
 	if (err)
 		return err;
 	for (size_t i = 0; !err && i < r.runs.n; i++) {
@@ -69,6 +64,28 @@ static int check_map(struct client *c, struct domain *d, uint64_t iova, uint64_t
 	}
 	mock_resolved_put(&r);
 	return err;
+}
+
+/* What is wrong with the first page that anything is wrong with. */
+static int check_map(struct client *c, struct domain *d, uint64_t iova, uint64_t length,
+		     uint64_t va)
+{
+	uint64_t page = domain_min_page(d), end;
+	int err;
+
+	if ((iova | length | va) & (page - 1) || __builtin_add_overflow(va, length, &end))
+		return -EINVAL;
+	if (!length)
+		return 0;
+	err = check_memory(c, d, iova, length, va);
+	if (err != -EFAULT)
+		return err;
+	for (uint64_t at = 0; at < length; at += page) {
+		err = check_memory(c, d, iova + at, page, va + at);
+		if (err)
+			return err;
+	}
+	return -EFAULT;
 }
 
 long mock_check_map(struct uapi_call *call)

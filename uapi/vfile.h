@@ -10,6 +10,10 @@
  * The client's descriptor itself is a placeholder: a memory file. Offsets from
  * VFILE_MARK upwards are regions of the virtual file; the seccomp filter sends accesses
  * there to us and lets every other read, write and mmap of the process run natively.
+ *
+ * A region has a second place, at VFILE_FAULTING more, beyond the end of the file: what is
+ * mapped there has no memory, so each access by the CPU faults and can be served. Reads
+ * and writes at both places are the same.
  */
 #ifndef UAPI_VFILE_H
 #define UAPI_VFILE_H
@@ -27,7 +31,9 @@ struct vfile;
 #define VFILE_MARK               ((uint64_t)1 << 62)
 #define VFILE_REGION_SHIFT       40
 #define VFILE_REGION(i)          (VFILE_MARK | (uint64_t)(i) << VFILE_REGION_SHIFT)
-#define VFILE_REGION_INDEX(off)  (((off) & ~VFILE_MARK) >> VFILE_REGION_SHIFT)
+#define VFILE_FAULTING           ((uint64_t)1 << 45)
+#define VFILE_REGION_INDEX(off)                                                          \
+	(((off) & ~(VFILE_MARK | VFILE_FAULTING)) >> VFILE_REGION_SHIFT)
 #define VFILE_REGION_OFFSET(off) ((off) & (((uint64_t)1 << VFILE_REGION_SHIFT) - 1))
 #define VFILE_STORAGE_BYTES      (VFILE_REGION(16))
 
@@ -51,6 +57,13 @@ struct vfile_ops {
 	 * of any exporter can be imported. NULL, or answering NULL: not a dma-buf.
 	 */
 	struct dmabuf *(*dmabuf)(struct vfile *f);
+	/*
+	 * A dma-buf over what a client's mapping of [offset, offset + length) shows, both
+	 * page-aligned. NULL: no mapping of it shows a device's memory. -EINVAL: that part
+	 * does not; -ENODEV: it is taken away.
+	 */
+	int (*slice)(struct vfile *f, uint64_t offset, uint64_t length,
+		     struct dmabuf **out);
 	/* What /proc/PID/fd/N says of it, if it is no node. NULL: "/name:". */
 	void (*link_text)(struct vfile *f, char *buf, size_t cap);
 	/*

@@ -32,6 +32,9 @@
 #define IO_STRIDE 0x100u
 #define IO_BARS   ((0x10000u - IO_BASE) / IO_STRIDE)
 
+/* What mmio_write_64 takes. */
+#define WHOLE_BYTES 64u
+
 static bool is_io(const struct pci_bar *bar)
 {
 	return bar->flags & UIOMMUFD_BAR_IO;
@@ -124,13 +127,29 @@ static void load_all(struct pci_bar *bar, uint64_t offset, unsigned char *dst, s
 	}
 }
 
+static bool is_whole(const struct pci_bar *bar, uint64_t offset, size_t n)
+{
+	uint64_t ignored;
+
+	return bar->dev->ops.mmio_write_64 && n >= WHOLE_BYTES &&
+	       offset % WHOLE_BYTES == 0 && !served(bar, offset, &ignored);
+}
+
 static void store_all(struct pci_bar *bar, uint64_t offset, const unsigned char *src,
 		      size_t n)
 {
+	struct pci_device *dev = bar->dev;
+
 	while (n) {
 		size_t size = bar_unit(offset, n);
 
-		store(bar, offset, (unsigned)size, get_le(src, size));
+		if (is_whole(bar, offset, n)) {
+			size = WHOLE_BYTES;
+			dev->ops.mmio_write_64(dev->model, bar->index, offset, src,
+					       false);
+		} else {
+			store(bar, offset, (unsigned)size, get_le(src, size));
+		}
 		offset += size;
 		src += size;
 		n -= size;
@@ -260,6 +279,37 @@ int bar_write(struct pci_bar *bar, uint64_t offset, const void *src, size_t n)
 
 	port_rwlock_read_lock(&bar->dev->memory);
 	err = write_locked(bar, offset, src, n);
+	port_rwlock_read_unlock(&bar->dev->memory);
+	return err;
+}
+
+static int write_64_locked(struct pci_bar *bar, uint64_t offset, const void *src,
+			   bool deferrable, bool *accepted)
+{
+	struct pci_device *dev = bar->dev;
+
+	if (!dev->decoding)
+		return -EIO;
+	gate_enter(&dev->gate);
+	*accepted = !deferrable;
+	if (!is_whole(bar, offset, WHOLE_BYTES)) {
+		if (!deferrable)
+			store_all(bar, offset, src, WHOLE_BYTES);
+	} else {
+		*accepted = dev->ops.mmio_write_64(dev->model, bar->index, offset, src,
+						   deferrable);
+	}
+	gate_leave(&dev->gate);
+	return 0;
+}
+
+int bar_write_64(struct pci_bar *bar, uint64_t offset, const void *src, bool deferrable,
+		 bool *accepted)
+{
+	int err;
+
+	port_rwlock_read_lock(&bar->dev->memory);
+	err = write_64_locked(bar, offset, src, deferrable, accepted);
 	port_rwlock_read_unlock(&bar->dev->memory);
 	return err;
 }

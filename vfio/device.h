@@ -7,6 +7,7 @@
 #define VFIO_DEVICE_H
 
 #include "core/port.h"
+#include "core/range_map.h"
 #include "machine/machine.h"
 #include "uapi/table.h"
 #include "uapi/vfile.h"
@@ -14,6 +15,7 @@
 #include "vfio/gate.h"
 #include "vfio/pci_device.h"
 #include "vfio/signal.h"
+#include "vfio/sriov.h"
 #include "vfio/watch.h"
 
 #define CONFIG_BYTES     4096u
@@ -83,6 +85,14 @@ struct driver_hold {
 	unsigned opens; /* lock */
 };
 
+/* Which pages the device's DMA has written (dma_log.c). */
+struct dma_log {
+	struct port_mutex lock; /* a leaf */
+	_Atomic bool on;        /* changes under the lock */
+	bool broken;            /* something is missing */
+	struct range_map ranges, blocks;
+};
+
 struct export_set;
 struct vfio_group;
 
@@ -100,7 +110,7 @@ struct pci_device {
 	char label[48]; /* the path of its node */
 
 	struct uiommufd_device api;
-	struct uiommufd_device_desc desc;
+	struct uiommufd_device_desc desc; /* @mmio: as the user has it */
 	struct uiommufd_device_ops ops;
 	void *model; /* NULL until the model's create succeeded */
 
@@ -112,6 +122,7 @@ struct pci_device {
 	struct port_mutex channels_lock; /* a leaf */
 	struct list channels;
 
+	struct pci_sriov sriov;
 	struct vfio_group *group; /* constant */
 	struct driver_hold driver;
 	struct port_mutex bind;
@@ -137,6 +148,8 @@ struct pci_device {
 	struct pci_irqs irqs;
 	struct watcher watcher;
 
+	struct dma_log log;
+
 	struct port_mutex ioeventfds_lock;
 	struct list ioeventfds;
 	unsigned nr_ioeventfds;
@@ -152,6 +165,12 @@ void bars_destroy(struct pci_device *dev);
  */
 int bar_read(struct pci_bar *bar, uint64_t offset, void *dst, size_t n);
 int bar_write(struct pci_bar *bar, uint64_t offset, const void *src, size_t n);
+/*
+ * 64 bytes at an offset that 64 divides, at once if the model can. *@accepted: it took
+ * them. Register BARs only.
+ */
+int bar_write_64(struct pci_bar *bar, uint64_t offset, const void *src, bool deferrable,
+		 bool *accepted);
 /* The largest power of two, at most 8, that divides @offset and is not above @left. */
 size_t bar_unit(uint64_t offset, uint64_t left);
 
@@ -171,6 +190,8 @@ bool config_memory_enabled(const struct pci_device *dev);
 bool config_io_enabled(const struct pci_device *dev);
 bool config_master_enabled(const struct pci_device *dev);
 void config_set_power(struct pci_device *dev, unsigned state);
+/* The low bits of its register. */
+unsigned config_bar_flags(const struct pci_bar *bar);
 void config_restart(struct pci_device *dev);
 
 /* ---- config_caps.c, config_ext.c: what is in it ----------------------------------- */
@@ -249,6 +270,9 @@ ssize_t region_pwrite(struct pci_device *dev, struct client *c, uint64_t va, siz
 		      uint64_t offset);
 int region_mmap(struct pci_device *dev, uint64_t offset, uint64_t length, int flags);
 
+/* Does a mapping of the BAR have no memory, and each access fault? */
+bool region_faults(const struct pci_bar *bar);
+
 /* ---- irq.c, irq_intx.c ------------------------------------------------------------ */
 
 int irq_create(struct pci_device *dev);
@@ -257,7 +281,7 @@ long irq_info_ioctl(struct uapi_call *call);
 long irq_set_ioctl(struct uapi_call *call);
 /* What is enabled: the type, and the limit of MSI's Multiple Message Enable. */
 unsigned irq_type(struct pci_device *dev, unsigned *msi_log);
-/* Ask who has the device to let it go, by the REQ interrupt. */
+/* The client is asked to let go of the device. */
 void irq_request(struct pci_device *dev);
 /* Nobody is told any more. */
 void irq_disable(struct pci_device *dev);
@@ -311,6 +335,16 @@ void driver_finish(struct driver_hold *d);
 /* An open of the function begins: -ENODEV: it is not bound to vfio-pci; and ends. */
 int driver_open(struct pci_device *dev);
 void driver_close(struct pci_device *dev);
+/* ---- dma_log.c -------------------------------------------------------------------- */
+
+void dma_log_init(struct dma_log *log);
+void dma_log_finish(struct dma_log *log);
+/* The device has written [iova, iova + n). */
+void dma_log_note(struct dma_log *log, uint64_t iova, uint64_t n);
+void dma_log_stop(struct dma_log *log);
+/* START, STOP and REPORT: @va is the data, @n what argsz leaves for it. */
+long dma_log_feature(struct pci_device *dev, struct client *c, uint32_t flags,
+		     uint64_t va, size_t n);
 
 /* ---- device_api.c --------------------------------------------------------------- */
 
@@ -360,14 +394,13 @@ struct vfio_file {
 struct pci_device *vfio_device_of(struct uapi_call *call);
 /* Was the device opened by its group? */
 bool vfio_by_group(struct uapi_call *call);
-/* The BAR that an offset in a device's file lies in; NULL: none, or no device's file. */
-const struct pci_bar *vfio_bar_of(struct vfile *f, uint64_t offset);
 /*
  * Another open of the device by its group, whose lock is held and keeps cdevs from being
- * bound. Takes a reference to @group_file. The first open enables the device.
+ * bound. Takes a reference to @group_file. The first open enables the device, and binds
+ * and attaches it if the group is in an iommufd; @ctx: that, or NULL.
  */
 int cdev_open_by_group(struct pci_device *dev, struct vfile *group_file,
-		       struct vfile **out);
+		       struct iommufd_ctx *ctx, struct vfile **out);
 long cdev_bind(struct uapi_call *call);
 long cdev_attach(struct uapi_call *call);
 long cdev_detach(struct uapi_call *call);

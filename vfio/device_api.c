@@ -71,6 +71,17 @@ static int report(int err, const struct dma_fault *f, struct uiommufd_fault *out
 	return err;
 }
 
+/* After DMA that writes from @iova on, of @n bytes or up to the fault. */
+static int log_and_report(struct uiommufd_channel *ch, int err, uint64_t iova, uint64_t n,
+			  const struct dma_fault *f, struct uiommufd_fault *out)
+{
+	if (!err)
+		dma_log_note(&ch->dev->log, iova, n);
+	else if (f->write && f->iova > iova)
+		dma_log_note(&ch->dev->log, iova, f->iova - iova);
+	return report(err, f, out);
+}
+
 int uiommufd_dma_read(struct uiommufd_channel *ch, uint64_t iova, void *dst, size_t n,
 		      struct uiommufd_fault *fault)
 {
@@ -83,22 +94,28 @@ int uiommufd_dma_write(struct uiommufd_channel *ch, uint64_t iova, const void *s
 		       size_t n, struct uiommufd_fault *fault)
 {
 	struct dma_fault f = {0};
+	int err = dma_write(&ch->dma, iova, src, n, &f);
 
-	return report(dma_write(&ch->dma, iova, src, n, &f), &f, fault);
+	return log_and_report(ch, err, iova, n, &f, fault);
 }
 
 int uiommufd_dma_copy(struct uiommufd_channel *ch, uint64_t dst, uint64_t src, uint64_t n,
 		      struct uiommufd_fault *fault)
 {
 	struct dma_fault f = {0};
+	int err = dma_copy(&ch->dma, dst, src, n, &f);
 
-	return report(dma_copy(&ch->dma, dst, src, n, &f), &f, fault);
+	/* What it could not read it has not written, either. */
+	if (err && !f.write && f.iova > src)
+		dma_log_note(&ch->dev->log, dst, f.iova - src);
+	return log_and_report(ch, err, dst, n, &f, fault);
 }
 
 int uiommufd_dma_fill(struct uiommufd_channel *ch, uint64_t dst, uint8_t byte, uint64_t n,
 		      struct uiommufd_fault *fault)
 {
 	struct dma_fault f = {0};
+	int err = dma_fill(&ch->dma, dst, byte, n, &f);
 
-	return report(dma_fill(&ch->dma, dst, byte, n, &f), &f, fault);
+	return log_and_report(ch, err, dst, n, &f, fault);
 }

@@ -54,7 +54,9 @@ static int device_init(struct pci_device *dev)
 	port_mutex_init(&dev->config_lock);
 	port_rwlock_init(&dev->memory);
 	dma_requester_init(&dev->requester);
+	sriov_init(dev, dev->place.pf, dev->place.vf);
 	watcher_init(&dev->watcher);
+	dma_log_init(&dev->log);
 	list_init(&dev->ioeventfds);
 	port_mutex_init(&dev->ioeventfds_lock);
 	return 0;
@@ -63,7 +65,9 @@ static int device_init(struct pci_device *dev)
 static void device_finish(struct pci_device *dev)
 {
 	port_mutex_finish(&dev->ioeventfds_lock);
+	dma_log_finish(&dev->log);
 	watcher_finish(&dev->watcher);
+	sriov_finish(dev);
 	dma_requester_finish(&dev->requester);
 	port_rwlock_finish(&dev->memory);
 	port_mutex_finish(&dev->config_lock);
@@ -85,6 +89,8 @@ static int create_model(struct pci_device *dev, const struct uiommufd_model *mod
 	dev->api.error_cap = 0;
 	if (err)
 		memset(&dev->ops, 0, sizeof(dev->ops));
+	else if (dev->place.has_mmio)
+		dev->desc.mmio = dev->place.mmio;
 	return err;
 }
 
@@ -101,6 +107,8 @@ static int create_parts(struct pci_device *dev, char *error, size_t cap)
 	if (!err)
 		err = rom_create(dev);
 	if (!err)
+		err = sriov_create(dev, error, cap);
+	if (!err)
 		err = config_create(dev, error, cap);
 	if (err)
 		return err;
@@ -110,7 +118,8 @@ static int create_parts(struct pci_device *dev, char *error, size_t cap)
 		.group_owner = dev->place.group_owner,
 	};
 	iommufd_unit_connect(dev->place.unit, &dev->info);
-	reset_model(dev, UIOMMUFD_RESET_POWER_ON);
+	if (dev->sriov.powered)
+		reset_model(dev, UIOMMUFD_RESET_POWER_ON);
 	return 0;
 }
 
@@ -124,19 +133,25 @@ int pci_device_create(struct machine *m, const struct uiommufd_model *model,
 
 	if (!dev)
 		return -ENOMEM;
+	dev->place = *placement;
 	err = device_init(dev);
 	if (err) {
 		port_free(dev);
 		return err;
 	}
 	dev->machine = m;
-	dev->place = *placement;
 	/* Placed by hand, as in tests, it needs no name. */
 	if (!placement->driver[0] || !strcmp(placement->driver, PCI_DRIVER_VFIO))
 		pci_device_bind(dev);
 	snprintf(dev->label, sizeof(dev->label), "/dev/vfio/devices/vfio%u",
 		 placement->index);
 	err = create_model(dev, model, options, nr_options, error, error_cap);
+#ifndef __x86_64__
+	if (!err && dev->desc.mmio == UIOMMUFD_MMIO_FAULT) {
+		snprintf(error, error_cap, "mmio=fault: only on x86-64");
+		err = -EINVAL;
+	}
+#endif
 	if (!err)
 		err = create_parts(dev, error, error_cap);
 	if (err) {
@@ -169,6 +184,11 @@ void pci_device_destroy(struct pci_device *dev)
 const struct pci_placement *pci_device_placement(const struct pci_device *dev)
 {
 	return &dev->place;
+}
+
+enum uiommufd_mmio pci_device_mmio(const struct pci_device *dev)
+{
+	return dev->desc.mmio;
 }
 
 const struct uiommufd_device_desc *pci_device_desc(const struct pci_device *dev)

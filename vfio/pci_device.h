@@ -8,6 +8,7 @@
  *
  * Locks, outermost first; where several devices are locked (hot reset) each step goes
  * through them in the order of their index:
+ *   sriov.enabling  (vfio/sriov.h) which virtual functions there are;
  *   group, container, type1 (vfio/group.h): of the legacy path;
  *   device.bind    who has it open and bound; held over bind, attach, detach, close;
  *   device.ioeventfds  (ioeventfd.c)
@@ -56,7 +57,11 @@ struct pci_placement {
 	/* What it is bound to at first: PCI_DRIVER_VFIO, another driver's name, or
 	 * "none". */
 	char driver[32];
+	struct pci_device *pf;           /* of a virtual function; else NULL */
+	unsigned vf;                     /* and its number */
 	const struct iommufd_unit *unit; /* NULL: a plain VT-d unit */
+	bool has_mmio; /* the user says how registers are reached: @mmio */
+	enum uiommufd_mmio mmio;
 };
 
 int pci_device_create(struct machine *m, const struct uiommufd_model *model,
@@ -65,6 +70,26 @@ int pci_device_create(struct machine *m, const struct uiommufd_model *model,
 		      size_t error_cap, struct pci_device **out);
 /* No client has it open. Dma-bufs of it may still exist: they are orphans by now. */
 void pci_device_destroy(struct pci_device *dev);
+
+/*
+ * SR-IOV. The virtual functions of a device are made after it and destroyed before it;
+ * @vf was placed as one of @pf.
+ */
+void pci_device_add_vf(struct pci_device *pf, struct pci_device *vf);
+/* Is it there? A virtual function is not until it is enabled. */
+bool pci_device_present(const struct pci_device *dev);
+/* The physical function of a virtual one; else NULL. */
+struct pci_device *pci_device_pf(const struct pci_device *dev);
+/* How many virtual functions it can have, and has. */
+unsigned sriov_total(const struct pci_device *dev);
+unsigned sriov_enabled(const struct pci_device *dev);
+/*
+ * Have @n of them. -ERANGE: more than it can have; -EBUSY: it has some, and @n is not 0;
+ * -EAGAIN: some that are to go are still open; their clients were asked to let go, and no
+ * new one gets them: call again, or sriov_stay() to leave things as they are.
+ */
+int sriov_enable(struct pci_device *pf, unsigned n);
+void sriov_stay(struct pci_device *pf);
 
 const struct pci_placement *pci_device_placement(const struct pci_device *dev);
 const struct uiommufd_device_desc *pci_device_desc(const struct pci_device *dev);
@@ -101,6 +126,20 @@ bool pci_device_alone_on_bus(const struct pci_device *dev);
 bool pci_device_in_use(struct pci_device *dev);
 /* Reset the function, as an FLR does. -ENOTTY: there is no way to. */
 int pci_device_reset(struct pci_device *dev);
+
+/* How clients reach its registers. */
+enum uiommufd_mmio pci_device_mmio(const struct pci_device *dev);
+
+/*
+ * Accesses of a client's CPU to a mapping of registers that fault. @offset is the file
+ * offset that was mapped. -ENXIO: it is not in such a mapping; -EIO: memory decoding is
+ * off. An access reaches at most to the end of the BAR's mapping.
+ */
+int vfio_mmio_read(struct vfile *f, uint64_t offset, void *dst, size_t n);
+int vfio_mmio_write(struct vfile *f, uint64_t offset, const void *src, size_t n);
+/* 64 bytes at once (uiommufd_device_ops.mmio_write_64). */
+int vfio_mmio_write_64(struct vfile *f, uint64_t offset, const void *src, bool deferrable,
+		       bool *accepted);
 
 /* A new open of /dev/vfio/devices/vfio<index>. -ENODEV: it is not bound to vfio-pci. */
 int vfio_cdev_open(struct pci_device *dev, struct vfile **out);

@@ -3,7 +3,9 @@
  * Regions: what they are, pread and pwrite of them, and which mmap is allowed.
  *
  * Region i of a device lies at VFILE_REGION(i) of its descriptor. Memory BARs can be
- * mapped, register BARs cannot: their accesses have effects, so we must see each.
+ * mapped. Accesses to registers have effects, so we must see each: they are mapped at the
+ * region's other place, where each access faults (uapi/vfile.h), or not at all, as
+ * desc.mmio has it.
  *
  * A read or write is cut at the end of the region and into naturally aligned pieces. The
  * MSI-X table is closed to both: reads give ones, writes are dropped (vfio-pci). The
@@ -24,9 +26,27 @@
 
 /* ---- region info ------------------------------------------------------------------ */
 
+static bool is_registers(const struct pci_bar *bar)
+{
+	return bar->size && !(bar->flags & (UIOMMUFD_BAR_IO | UIOMMUFD_BAR_MEMORY));
+}
+
+bool region_faults(const struct pci_bar *bar)
+{
+	return is_registers(bar) && bar->dev->desc.mmio == UIOMMUFD_MMIO_FAULT;
+}
+
 static bool mappable(const struct pci_bar *bar)
 {
-	return bar->size && bar->bytes;
+	return bar->size && (bar->bytes || region_faults(bar));
+}
+
+/* Where the client is to map, read and write the region. */
+static uint64_t region_place(const struct pci_device *dev, uint32_t index)
+{
+	bool faulting = index < UIOMMUFD_BARS && region_faults(&dev->bars[index]);
+
+	return VFILE_REGION(index) | (faulting ? VFILE_FAULTING : 0);
 }
 
 static bool has_msix_table(const struct pci_bar *bar)
@@ -89,7 +109,7 @@ long region_info_ioctl(struct uapi_call *call)
 	} else {
 		return -EINVAL;
 	}
-	info.offset = VFILE_REGION(info.index);
+	info.offset = region_place(dev, info.index);
 	if (caps)
 		err = add_caps(call, &info);
 	memcpy(call->data, &info, sizeof(info));
@@ -222,7 +242,7 @@ int region_mmap(struct pci_device *dev, uint64_t offset, uint64_t length, int fl
 	if (index >= UIOMMUFD_BARS || !(flags & MAP_TYPE & MAP_SHARED))
 		return -EINVAL;
 	bar = &dev->bars[index];
-	if (!mappable(bar))
+	if (!mappable(bar) || !(offset & VFILE_FAULTING) != !region_faults(bar))
 		return -EINVAL;
 	if (length > bar->window.length || pos > bar->window.length - length)
 		return -EINVAL;

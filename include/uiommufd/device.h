@@ -58,6 +58,22 @@ enum uiommufd_reset {
 	UIOMMUFD_RESET_POWER,    /* D3hot to D0 without No_Soft_Reset */
 };
 
+/*
+ * How clients reach the registers, that is, BARs that are neither memory nor I/O ports.
+ * pread and pwrite of them are callbacks in every mode. The model says what its usual
+ * drivers need; the user may say otherwise (the device option mmio=).
+ */
+enum uiommufd_mmio {
+	/* They cannot be mapped. */
+	UIOMMUFD_MMIO_TRAP,
+	/*
+	 * They can be mapped, and each access of the CPU faults and becomes a callback:
+	 * exact, and some microseconds an access. For programs under `uiommufd run` on
+	 * x86-64.
+	 */
+	UIOMMUFD_MMIO_FAULT,
+};
+
 struct uiommufd_device;
 struct uiommufd_worker;
 
@@ -74,9 +90,28 @@ struct uiommufd_ext_cap {
 	const void *bytes; /* `size` of them; NULL: zeroes */
 };
 
+#define UIOMMUFD_VFS_MAX 64
+
+struct uiommufd_model;
+struct uiommufd_option;
+
+/*
+ * SR-IOV: the device is a physical function and can have virtual ones. They come and go
+ * as the user says (sriov_numvfs in sysfs); each is a device of its own, made by the
+ * model
+ * @vf. VF i has the device's routing ID + offset + i * stride.
+ */
+struct uiommufd_sriov {
+	unsigned total;          /* 1 to UIOMMUFD_VFS_MAX */
+	uint16_t offset, stride; /* not 0; stride may be if there is but one */
+	const struct uiommufd_model *vf;
+	const struct uiommufd_option *vf_options;
+	size_t nr_vf_options;
+};
+
 /*
  * What the model tells of itself; copied. What pointers point to (rom, ext_caps and their
- * bytes) stays the model's and unchanged for the device's whole life.
+ * bytes, sriov) stays the model's and unchanged for the device's whole life.
  */
 struct uiommufd_device_desc {
 	uint16_t vendor_id, device_id;
@@ -99,6 +134,7 @@ struct uiommufd_device_desc {
 	size_t rom_size;
 	const struct uiommufd_ext_cap *ext_caps; /* in the order of the chain */
 	unsigned nr_ext_caps;
+	const struct uiommufd_sriov *sriov; /* NULL: no virtual functions */
 	/* VFIO_DEVICE_FEATURE_DMA_LOGGING: clients are told which pages its DMA wrote. */
 	bool dma_logging;
 	/*
@@ -107,6 +143,7 @@ struct uiommufd_device_desc {
 	 * config_read and config_write serve them. 0 bytes: none.
 	 */
 	uint16_t config_offset, config_size;
+	enum uiommufd_mmio mmio; /* unless the user says otherwise */
 };
 
 struct uiommufd_device_ops {
@@ -117,6 +154,14 @@ struct uiommufd_device_ops {
 	uint64_t (*mmio_read)(void *model, unsigned bar, uint64_t offset, unsigned size);
 	void (*mmio_write)(void *model, unsigned bar, uint64_t offset, unsigned size,
 			   uint64_t value);
+	/*
+	 * 64 bytes at once, to an offset that 64 divides: movdir64b, a pwrite of 64 bytes
+	 * or a peer's write of as many, or, @deferrable, enqcmd. False: not accepted,
+	 * which enqcmd is told and other writers are not. NULL: eight mmio_writes of 8
+	 * bytes, in order; enqcmd is not accepted.
+	 */
+	bool (*mmio_write_64)(void *model, unsigned bar, uint64_t offset,
+			      const void *bytes, bool deferrable);
 	/*
 	 * The model's registers in configuration space (desc.config_offset); 1, 2 or 4
 	 * bytes, naturally aligned; @offset counts from the start of configuration space.
@@ -149,6 +194,12 @@ struct uiommufd_model {
 /* Say why create failed. */
 void uiommufd_device_error(struct uiommufd_device *dev, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/*
+ * Of a virtual function: the model of its physical one, which outlives it, and its number
+ * to *@index. NULL: the device is no virtual function.
+ */
+void *uiommufd_pf_model(struct uiommufd_device *vf, unsigned *index);
 
 /* "4096", "64K", "16M", "1G": bytes. -EINVAL, -ERANGE. */
 int uiommufd_parse_size(const char *text, uint64_t *bytes);

@@ -139,6 +139,7 @@ void fake_reset(struct uiommufd_device *dev, enum uiommufd_reset kind)
 {
 	pthread_mutex_lock(&dev->regs);
 	dev->ops.reset(dev->model, kind);
+	atomic_store(&dev->intx, false);
 	pthread_mutex_unlock(&dev->regs);
 }
 
@@ -193,6 +194,11 @@ void uiommufd_channel_destroy(struct uiommufd_channel *ch)
 void uiommufd_irq(struct uiommufd_device *dev, unsigned vector)
 {
 	atomic_fetch_add(&dev->irqs[vector], 1);
+}
+
+void uiommufd_intx(struct uiommufd_device *dev, bool asserted)
+{
+	atomic_store(&dev->intx, asserted);
 }
 
 /* Space held. Where @iova is and how many bytes follow, or why it is nowhere. */

@@ -17,7 +17,9 @@ static void test_description(void **state)
 	assert_int_equal(d->class_code, 0x088000);
 	assert_int_equal(d->bars[0].size, 16384);
 	assert_int_equal(d->msix_vectors, CHANNELS);
-	assert_true(d->flr && d->pm);
+	assert_true(d->flr && d->pm && d->interrupt_pin == 1);
+	assert_int_equal(d->config_offset, 0x148);
+	assert_int_equal(d->config_size, 0x40);
 }
 
 static void test_general_registers(void **state)
@@ -219,10 +221,16 @@ static void test_one_vector(void **state)
 	bench_start(b);
 	assert_int_equal(bench_execute(b, CTL_NULL | CTL_INT, 0, 0, 1), IDLE);
 	bench_wait_irqs(b, 0, 1);
+	assert_true(atomic_load(&b->dev->intx));
 	assert_int_equal(fake_read(b->dev, 0, R_INTRCTRL, 1), 7);
-	assert_int_equal(fake_read(b->dev, 0, R_INTRCTRL, 1), 2); /* reading masks */
+	assert_false(atomic_load(&b->dev->intx)); /* reading masks */
+	assert_int_equal(fake_read(b->dev, 0, R_INTRCTRL, 1), 2);
+	fake_write(b->dev, 0, R_INTRCTRL, 1, 1);
+	assert_true(atomic_load(&b->dev->intx));
 	assert_int_equal(fake_read(b->dev, 0, R_ATTNSTATUS, 4), 2);
+	assert_false(atomic_load(&b->dev->intx));
 	assert_int_equal(fake_read(b->dev, 0, R_ATTNSTATUS, 4), 0);
+	assert_int_equal(fake_read(b->dev, 0, R_INTRCTRL, 1), 1);
 	assert_int_equal(fake_read(b->dev, 0, R_INTRCTRL, 1), 0);
 }
 
@@ -375,6 +383,27 @@ static void test_quiet_errors(void **state)
 	bench_wait_irqs(b, 0, 0);
 }
 
+/* CHANERR's shadow in configuration space. */
+static void test_config(void **state)
+{
+	const struct uiommufd_device_ops *ops;
+	struct bench *b = *state;
+
+	ops = &b->dev->ops;
+	assert_int_equal(bench_execute(b, 0, PEER_IOVA, NOWHERE, 64), HALTED);
+	assert_int_equal(ops->config_read(b->dev->model, 0x180, 4), 1);
+	assert_int_equal(ops->config_read(b->dev->model, 0x181, 1), 0);
+	assert_int_equal(ops->config_read(b->dev->model, 0x148, 4), 0);
+	bench_start(b);
+	assert_int_equal(ops->config_read(b->dev->model, 0x180, 4), 1);
+	ops->config_write(b->dev->model, 0x180, 4, 1);
+	assert_int_equal(ops->config_read(b->dev->model, 0x180, 4), 0);
+	ops->config_write(b->dev->model, 0x184, 2, 0x801);
+	assert_int_equal(ops->config_read(b->dev->model, 0x184, 4), 0x801);
+	assert_int_equal(bench_execute(b, 0, PEER_IOVA, RAM_IOVA, 0), HALTED);
+	assert_int_equal(ops->config_read(b->dev->model, 0x180, 4), 0);
+}
+
 static unsigned error_of_chain(struct bench *b, uint64_t chain)
 {
 	bench_start(b);
@@ -497,6 +526,7 @@ int main(void)
 		TEST(test_function_reset_while_busy),
 		TEST(test_errors),
 		TEST(test_quiet_errors),
+		TEST(test_config),
 		TEST(test_chain_errors),
 		TEST(test_no_master),
 		TEST(test_unmap_while_busy),

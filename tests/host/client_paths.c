@@ -169,7 +169,7 @@ void scenario_relative(void)
 	CHECK(!fstatat(dir, "iommu_group/devices", &st, 0) && S_ISDIR(st.st_mode));
 	CHECK(!faccessat(dir, "vfio-dev/vfio0/dev", R_OK, 0));
 	CHECK(readlinkat(dir, "driver", text, sizeof(text)) > 0);
-	sub = openat(dir, "../../../../dev/iommu", O_RDWR);
+	sub = openat(dir, "../../../../../dev/iommu", O_RDWR);
 	check_opens(sub, O_RDWR);
 	sub = openat(dir, "vfio-dev", O_RDONLY | O_DIRECTORY);
 	CHECK(!fstatat(sub, "vfio0/dev", &st, 0));
@@ -178,7 +178,7 @@ void scenario_relative(void)
 	CHECK(!fchdir(dir));
 	read_text("vendor", text, sizeof(text));
 	CHECK(!strcmp(text, "0x1234\n"));
-	CHECK(!stat("../../../kernel/iommu_groups", &st));
+	CHECK(!stat("../../../../kernel/iommu_groups", &st));
 	CHECK(getcwd(cwd, sizeof(cwd)));
 	CHECK(!strcmp(cwd, "/sys/devices/pci0000:00/0000:00:10.0/" BDF0));
 	CHECK_ERRNO(syscall(SYS_getcwd, cwd, 4), ERANGE);

@@ -38,6 +38,9 @@
 	SCENARIO(reopen)                                                                 \
 	SCENARIO(host_paths)
 
+/* With registers that fault. */
+#define MMIO_SCENARIOS(SCENARIO) SCENARIO(mmio)
+
 /* With --selftest. */
 #define SELFTEST_SCENARIOS(SCENARIO)                                                     \
 	SCENARIO(fail_nth)                                                               \
@@ -46,6 +49,7 @@
 #define DECLARE(name) void scenario_##name(void);
 SCENARIOS(DECLARE)
 SELFTEST_SCENARIOS(DECLARE)
+MMIO_SCENARIOS(DECLARE)
 #undef DECLARE
 
 /* Helpers of others, with arguments; not run by themselves. */

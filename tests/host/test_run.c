@@ -147,6 +147,17 @@ static void check_selftest_scenario(void **state)
 	check(*state, argv);
 }
 
+/* With a tracer, which registers that fault need: nothing else may be different. */
+static void check_traced_scenario(void **state)
+{
+	const char *argv[] = {"-d",   "copy-engine,mmio=fault",
+			      "-d",   "copy-engine",
+			      "--",   "CLIENT",
+			      *state, NULL};
+
+	check(*state, argv);
+}
+
 /* ---- status and signals --------------------------------------------------------- */
 
 static void test_status(void **state)
@@ -356,12 +367,16 @@ static void test_command(void **state)
 	{#name, check_scenario, NULL, NULL, (void *)(uintptr_t) #name},
 #define SELFTEST_SCENARIO_TEST(name)                                                     \
 	{#name, check_selftest_scenario, NULL, NULL, (void *)(uintptr_t) #name},
+#define TRACED_SCENARIO_TEST(name)                                                       \
+	{#name "_traced", check_traced_scenario, NULL, NULL, (void *)(uintptr_t) #name},
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SCENARIOS(SCENARIO_TEST) SELFTEST_SCENARIOS(SELFTEST_SCENARIO_TEST)
-			cmocka_unit_test(test_status),
+			SCENARIOS(TRACED_SCENARIO_TEST)
+				MMIO_SCENARIOS(TRACED_SCENARIO_TEST)
+					cmocka_unit_test(test_status),
 		cmocka_unit_test(test_signals_are_passed_on),
 		cmocka_unit_test(test_background),
 		cmocka_unit_test(test_holds_no_descriptors),
