@@ -71,11 +71,22 @@ static int deadline_poll(struct deadline *d)
 	return 0;
 }
 
+/* Where registers are watched the engine takes a moment to hear of CONTROL. */
 static int wait_disabled(struct ce *ce)
 {
 	struct deadline d = deadline_start();
 
-	while (ce_state(ce) != CE_STATE_DISABLED)
+	while (ce_read32(ce, CE_REG_CONTROL) || ce_state(ce) != CE_STATE_DISABLED)
+		if (deadline_poll(&d))
+			return -ETIMEDOUT;
+	return 0;
+}
+
+static int wait_enabled(struct ce *ce)
+{
+	struct deadline d = deadline_start();
+
+	while (ce_state(ce) == CE_STATE_DISABLED)
 		if (deadline_poll(&d))
 			return -ETIMEDOUT;
 	return 0;
@@ -108,6 +119,8 @@ int ce_start(struct ce *ce, const struct ce_bus *bus, void *ring, uint64_t ring_
 		err = ce_write32(ce, CE_REG_RING_SIZE, size);
 	if (!err)
 		err = ce_write32(ce, CE_REG_CONTROL, CE_CONTROL_ENABLE);
+	if (!err)
+		err = wait_enabled(ce);
 	if (err)
 		return err;
 	return ce_state(ce) == CE_STATE_READY ? 0 : take_error(ce);
