@@ -209,14 +209,25 @@ int ce_fill(struct ce *ce, uint64_t dst, uint64_t pattern, uint64_t length,
 	return execute(ce, &desc);
 }
 
+/* The command does not stand in CONTROL any more when the engine has taken it. */
+static int command(struct ce *ce, uint32_t what)
+{
+	struct deadline d = deadline_start();
+	int err = ce_write32(ce, CE_REG_CONTROL, CE_CONTROL_ENABLE | what);
+
+	while (!err && ce_read32(ce, CE_REG_CONTROL) & what)
+		err = deadline_poll(&d);
+	return err;
+}
+
 int ce_skip(struct ce *ce)
 {
-	return ce_write32(ce, CE_REG_CONTROL, CE_CONTROL_ENABLE | CE_CONTROL_SKIP);
+	return command(ce, CE_CONTROL_SKIP);
 }
 
 int ce_retry(struct ce *ce)
 {
-	return ce_write32(ce, CE_REG_CONTROL, CE_CONTROL_ENABLE | CE_CONTROL_RETRY);
+	return command(ce, CE_CONTROL_RETRY);
 }
 
 /* ---- names ----------------------------------------------------------------------- */
