@@ -33,6 +33,7 @@ void reset_uncut(struct pci_device *dev)
 {
 	dev->decoding = config_memory_enabled(dev);
 	dev->io_decoding = config_io_enabled(dev);
+	bars_follow(dev);
 	if (!dev->decoding)
 		return;
 	gate_open(&dev->gate);
@@ -127,6 +128,7 @@ void reset_disable(struct pci_device *dev)
 	reset_cut(dev);
 	exports_orphan(dev->exports);
 	mmio_watch_end(dev);
+	bars_unmapped(dev);
 	dma_requester_set_master(&dev->requester, false);
 	dma_log_stop(&dev->log);
 	irq_disable(dev);
