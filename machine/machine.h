@@ -23,6 +23,7 @@ struct files;
 struct iommufd_unit;
 struct machine_port;
 struct memory;
+struct mmio_scanner;
 struct pci_device;
 
 /* An IOMMU group: devices that the IOMMU cannot tell apart. */
@@ -44,6 +45,8 @@ struct machine {
 	struct iommufd_unit *units;    /* IOMMUs; NULL: a plain one; constant */
 	struct machine_group **groups; /* in use; constant but for their owners */
 	size_t nr_groups;
+	struct mmio_scanner
+		*scanner;         /* looks at watched registers; NULL: there are none */
 	struct uapi_trace *trace; /* NULL: off */
 	/* Calls of /dev/iommu besides Linux's uAPI; NULL: none. */
 	const struct uapi_table *iommu_calls;
@@ -68,9 +71,13 @@ int machine_create(const struct uiommufd_config *config, char *error, size_t err
 /* Releases what clients still hold; answers how many open files there were. */
 int machine_destroy(struct machine *m);
 
+/* The device at "0000:01:00.0", if it is present; else NULL. */
+struct pci_device *machine_find_device(struct machine *m, const char *bdf);
+
 /*
  * Open one of the machine's device nodes: "/dev/iommu", "/dev/vfio/devices/vfio0",
- * "/dev/vfio/vfio", "/dev/vfio/1". The vfile comes with a reference for the caller.
+ * "/dev/vfio/vfio", "/dev/vfio/1". What clients have closed before is released first; so
+ * no lock may be held. The vfile comes with a reference for the caller.
  * -ENOENT: no such node; -EBUSY: a group that is in use.
  */
 int machine_open_node(struct machine *m, const char *path, struct vfile **out);
