@@ -21,6 +21,7 @@
 struct accounting;
 struct files;
 struct iommufd_unit;
+struct machine_port;
 struct memory;
 struct pci_device;
 
@@ -37,6 +38,9 @@ struct machine {
 	struct accounting *accounting; /* of what they pin; NULL: nobody counts */
 	struct pci_device **devices;
 	size_t nr_devices;
+	struct machine_port *ports; /* bridges (topology.h); constant */
+	size_t nr_ports;
+	size_t nr_units;
 	struct iommufd_unit *units;    /* IOMMUs; NULL: a plain one; constant */
 	struct machine_group **groups; /* in use; constant but for their owners */
 	size_t nr_groups;

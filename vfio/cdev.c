@@ -291,7 +291,7 @@ static void cdev_release(struct vfile *f)
 		port_mutex_unlock(&file->dev->bind);
 		vfio_group_unblock(file->dev->group);
 	}
-	sriov_close(file->dev);
+	driver_close(file->dev);
 	port_free(file);
 }
 
@@ -305,7 +305,7 @@ static void by_group_release(struct vfile *f)
 		unbind(dev);
 	port_mutex_unlock(&dev->bind);
 	vfio_group_unuse(dev->group);
-	sriov_close(dev);
+	driver_close(dev);
 	vfile_put(file->group_file);
 	port_free(file);
 }
@@ -432,7 +432,7 @@ int cdev_open_by_group(struct pci_device *dev, struct vfile *group_file,
 
 	if (!file)
 		return -ENOMEM;
-	err = sriov_open(dev);
+	err = driver_open(dev);
 	if (err) {
 		port_free(file);
 		return err;
@@ -443,7 +443,7 @@ int cdev_open_by_group(struct pci_device *dev, struct vfile *group_file,
 	dev->group_opens += !err;
 	port_mutex_unlock(&dev->bind);
 	if (err) {
-		sriov_close(dev);
+		driver_close(dev);
 		port_free(file);
 		return err;
 	}
@@ -463,7 +463,7 @@ int vfio_cdev_open(struct pci_device *dev, struct vfile **out)
 
 	if (!file)
 		return -ENOMEM;
-	err = sriov_open(dev);
+	err = driver_open(dev);
 	if (err) {
 		port_free(file);
 		return err;

@@ -34,6 +34,11 @@ static int device_init(struct pci_device *dev)
 
 	if (err)
 		return err;
+	err = driver_init(&dev->driver);
+	if (err) {
+		gate_finish(&dev->gate);
+		return err;
+	}
 	dev->storage_fd = -1;
 	dev->wake_fd = -1;
 	dev->api.pci = dev;
@@ -68,6 +73,7 @@ static void device_finish(struct pci_device *dev)
 	port_mutex_finish(&dev->config_lock);
 	port_mutex_finish(&dev->bind);
 	port_mutex_finish(&dev->channels_lock);
+	driver_finish(&dev->driver);
 	gate_finish(&dev->gate);
 }
 
@@ -134,6 +140,10 @@ int pci_device_create(struct machine *m, const struct uiommufd_model *model,
 		return err;
 	}
 	dev->machine = m;
+	/* Placed by hand, as in tests, it needs no name. */
+	if (!placement->pf &&
+	    (!placement->driver[0] || !strcmp(placement->driver, PCI_DRIVER_VFIO)))
+		pci_device_bind(dev);
 	snprintf(dev->label, sizeof(dev->label), "/dev/vfio/devices/vfio%u",
 		 placement->index);
 	err = create_model(dev, model, options, nr_options, error, error_cap);
