@@ -248,6 +248,11 @@ unsigned sriov_enabled(const struct pci_device *dev)
 	return dev->sriov.enabled;
 }
 
+struct pci_device *sriov_vf(const struct pci_device *pf, unsigned i)
+{
+	return pf->sriov.vfs[i];
+}
+
 /* The capability says so, too, whatever a reset or a client does. */
 static void set_enabled(struct pci_device *pf, unsigned n)
 {
