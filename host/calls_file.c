@@ -172,7 +172,8 @@ static long file_for(struct call *c, enum transfer dir, struct vfile **out)
 
 static bool is_region(uint64_t offset)
 {
-	return (offset & (VFILE_MARK | VFILE_MARK << 1)) == VFILE_MARK;
+	return (offset & (VFILE_MARK | VFILE_MARK << 1)) == VFILE_MARK ||
+	       offset >> VFILE_REGION_SHIFT == VFILE_FIXED_CONFIG >> VFILE_REGION_SHIFT;
 }
 
 static long serve_transfer(struct call *c, enum transfer dir)

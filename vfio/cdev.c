@@ -442,9 +442,8 @@ int cdev_open_by_group(struct pci_device *dev, struct vfile *group_file,
 		err = first_open_by_group(dev, ctx);
 	dev->group_opens += !err;
 	port_mutex_unlock(&dev->bind);
-	if (err)
-		sriov_close(dev);
 	if (err) {
+		sriov_close(dev);
 		port_free(file);
 		return err;
 	}

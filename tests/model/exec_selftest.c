@@ -68,6 +68,18 @@ static void check_map(struct exec *x, const struct op *op, struct outcome *out)
 	test(x, op, &cmd, out);
 }
 
+static void check_pins(struct exec *x, const struct op *op, struct outcome *out)
+{
+	struct iommu_test_cmd cmd = {
+		.op = IOMMU_TEST_OP_MD_CHECK_REFS,
+		.check_refs = {.length = op->length,
+			       .uptr = pointer(exec_client(x, op->start)),
+			       .refs = (uint32_t)op->value},
+	};
+
+	test(x, op, &cmd, out);
+}
+
 static void set_dirty(struct exec *x, const struct op *op, struct outcome *out)
 {
 	uint64_t bits = op->value;
@@ -198,6 +210,7 @@ void exec_selftest(struct exec *x, const struct op *op, struct outcome *out)
 		[OP_MOCK] = mock,
 		[OP_MOCK_REPLACE] = mock_replace,
 		[OP_CHECK_MAP] = check_map,
+		[OP_CHECK_PINS] = check_pins,
 		[OP_SET_DIRTY] = set_dirty,
 		[OP_RESERVE] = reserve,
 		[OP_ACCESS_OPEN] = access_open,

@@ -344,6 +344,21 @@ static void gen_check_map(struct gen *g, struct op *op)
 		op->start += PAGE;
 }
 
+static void gen_check_pins(struct gen *g, struct op *op)
+{
+	uint64_t at = chance(g, 30) ? below(g, 120) : below(g, 72);
+
+	pick_ctx(g, op);
+	if (chance(g, 3))
+		at = CLIENT_SHARED / PAGE + below(g, 32);
+	op->start = at * PAGE;
+	op->length = PAGE;
+	if (!ref_client_access(op->start, 1, false) && !chance(g, 40))
+		op->value = ref_count_pins(g->ref, op->start);
+	if (chance(g, 8))
+		op->length = below(g, 4) * PAGE;
+}
+
 static void gen_set_dirty(struct gen *g, struct op *op)
 {
 	struct ref_ctx *ctx = pick_ctx(g, op);
@@ -492,6 +507,7 @@ static const struct {
 	[OP_MOCK] = {gen_mock, 10},
 	[OP_MOCK_REPLACE] = {gen_mock_replace, 16},
 	[OP_CHECK_MAP] = {gen_check_map, 20},
+	[OP_CHECK_PINS] = {gen_check_pins, 20},
 	[OP_SET_DIRTY] = {gen_set_dirty, 30},
 	[OP_RESERVE] = {gen_reserve, 4},
 	[OP_ACCESS_OPEN] = {gen_access_open, 14},

@@ -20,6 +20,8 @@
 #include "tests/model/shrink.h"
 
 #define SEQUENCE_CALLS 2500
+/* Of one sequence, which takes some hundredths of one. */
+#define HUNG_SECONDS 120
 
 static const char *const wrong_names[NWRONG] = {
 	[WRONG_NOTHING] = "nothing", [WRONG_UNMAP] = "unmap", [WRONG_REVOKE] = "revoke",
@@ -55,6 +57,8 @@ static bool run_sequence(const struct options *o, struct progress *p, struct run
 	struct op op;
 	bool ok = true;
 
+	/* A call that does not return ends the child. */
+	alarm(HUNG_SECONDS);
 	if (!run_start(r, o->wrong))
 		exit(2);
 	gen_start(&g, sequence_seed(o, p->sequence), r->ref);

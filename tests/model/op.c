@@ -100,6 +100,8 @@ static const struct {
 	[OP_MOCK] = {"mock", CTX | SLOT | PT | FLAGS},
 	[OP_MOCK_REPLACE] = {"mock_replace", CTX | OBJ | PT | SLOT},
 	[OP_CHECK_MAP] = {"check_map", CTX | OBJ | IOVA | LENGTH | START},
+	/* @value: how often each page is */
+	[OP_CHECK_PINS] = {"check_pins", CTX | START | LENGTH | VALUE},
 	[OP_SET_DIRTY] = {"set_dirty", CTX | OBJ | IOVA | LENGTH | VALUE},
 	[OP_RESERVE] = {"reserve", CTX | OBJ | IOVA | LENGTH},
 	[OP_ACCESS_OPEN] = {"access_open", CTX | OBJ | SLOT | FLAGS},

@@ -24,6 +24,7 @@ struct ref_memory {
 	enum memory_kind kind;
 	unsigned index; /* FILE: FILE_OF() of what was named; BUF: of the buffer */
 	uint64_t start; /* of its first byte in its own space */
+	unsigned pages; /* of one map; copies have the same */
 	bool writable;  /* it was first mapped to be written */
 	bool revoked;   /* for ever */
 };
@@ -157,6 +158,7 @@ struct ref {
 	struct ref_group group[NGROUPS + MAX_DEVS];
 	struct ref_buf buf[MAX_BUFS];
 	int buf_slot[NBUFS]; /* -1: closed */
+	unsigned next_pages;
 	struct ref_access *access[NACCESSES];
 	uint8_t *memory[NREGIONS];
 };
@@ -204,6 +206,9 @@ uint8_t *ref_client_byte(struct ref *r, uint64_t at);
 /* The address that decides about an alignment. */
 uint64_t ref_address(const struct ref_memory *m);
 void ref_revoke(struct ref *r, struct ref_buf *b);
+/* How often the page at @at of the program's memory is pinned. */
+unsigned ref_count_pins(struct ref *r, uint64_t at);
+void ref_check_pins(struct ref *r, const struct op *op, struct outcome *out);
 
 /* ---- ref_ioas.c -------------------------------------------------------------- */
 

@@ -423,6 +423,7 @@ static void map_one(struct ref *r, struct ref_ctx *ctx, const struct op *op,
 	uint64_t iova = op->iova;
 
 	a.memory.writable = op->flags & IOMMU_IOAS_MAP_WRITEABLE;
+	a.memory.pages = r->next_pages++;
 	out->ret = map(r, ctx, ref_slot(r, op->obj), &a, 1, op->length, op->flags, &iova);
 	if (!out->ret)
 		tell(out, iova);
