@@ -34,6 +34,11 @@ static int device_init(struct pci_device *dev)
 
 	if (err)
 		return err;
+	err = driver_init(&dev->driver);
+	if (err) {
+		gate_finish(&dev->gate);
+		return err;
+	}
 	dev->storage_fd = -1;
 	dev->wake_fd = -1;
 	dev->api.pci = dev;
@@ -68,6 +73,7 @@ static void device_finish(struct pci_device *dev)
 	port_mutex_finish(&dev->config_lock);
 	port_mutex_finish(&dev->bind);
 	port_mutex_finish(&dev->channels_lock);
+	driver_finish(&dev->driver);
 	gate_finish(&dev->gate);
 }
 
@@ -98,6 +104,8 @@ static int create_parts(struct pci_device *dev, char *error, size_t cap)
 		err = exports_create(&dev->exports);
 	if (!err)
 		err = bars_create(dev, error, cap);
+	if (!err)
+		err = mmio_watch_create(dev, error, cap);
 	if (!err)
 		err = rom_create(dev);
 	if (!err)
@@ -134,6 +142,9 @@ int pci_device_create(struct machine *m, const struct uiommufd_model *model,
 		return err;
 	}
 	dev->machine = m;
+	/* Placed by hand, as in tests, it needs no name. */
+	if (!placement->driver[0] || !strcmp(placement->driver, PCI_DRIVER_VFIO))
+		pci_device_bind(dev);
 	snprintf(dev->label, sizeof(dev->label), "/dev/vfio/devices/vfio%u",
 		 placement->index);
 	err = create_model(dev, model, options, nr_options, error, error_cap);
@@ -158,6 +169,7 @@ void pci_device_destroy(struct pci_device *dev)
 	if (!dev)
 		return;
 	dma_requester_set_master(&dev->requester, false);
+	mmio_watch_leave(dev);
 	if (dev->ops.destroy)
 		dev->ops.destroy(dev->model);
 	channels_destroy(dev);
@@ -165,6 +177,7 @@ void pci_device_destroy(struct pci_device *dev)
 		exports_orphan(dev->exports);
 	exports_put(dev->exports);
 	rom_destroy(dev);
+	mmio_watch_destroy(dev);
 	bars_destroy(dev);
 	irq_destroy(dev);
 	vfio_group_leave(dev);
