@@ -136,6 +136,12 @@ int pt_map(struct pt *pt, uint64_t iova, uint64_t spa, uint64_t length, unsigned
 void pt_prefetch(const struct pt *pt, uint64_t iova);
 /* Returns whether anything was mapped there. */
 bool pt_unmap(struct pt *pt, uint64_t iova, uint64_t length, struct pt_gather *gather);
+/* The same for many ranges. */
+struct pt_span {
+	uint64_t iova, length;
+};
+bool pt_unmap_spans(struct pt *pt, const struct pt_span *v, size_t n,
+		    struct pt_gather *gather);
 
 /*
  * Dirty bits. A page is dirty when any of its entries is. Reading tells of each dirty

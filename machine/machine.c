@@ -292,6 +292,23 @@ int machine_destroy(struct machine *m)
 	return left;
 }
 
+struct pci_device *machine_find_device(struct machine *m, const char *bdf)
+{
+	struct pci_bdf wanted;
+
+	if (pci_bdf_parse(bdf, &wanted))
+		return NULL;
+	for (size_t i = 0; i < m->nr_devices; i++) {
+		const struct pci_bdf *at = &pci_device_placement(m->devices[i])->bdf;
+
+		if (at->domain == wanted.domain &&
+		    routing_id(at) == routing_id(&wanted) &&
+		    pci_device_present(m->devices[i]))
+			return m->devices[i];
+	}
+	return NULL;
+}
+
 static struct pci_device *device_of_node(struct machine *m, const char *path)
 {
 	unsigned index;
@@ -319,6 +336,8 @@ int machine_open_node(struct machine *m, const char *path, struct vfile **out)
 	struct pci_device *dev;
 	unsigned group;
 
+	/* A group that was closed just before is free again. */
+	files_reap(m->files);
 	if (!strcmp(path, "/dev/iommu"))
 		return iommufd_open(m, out);
 	if (!strcmp(path, "/dev/vfio/vfio"))

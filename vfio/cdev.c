@@ -348,11 +348,21 @@ static const struct vfile_ops by_group_ops = {
 	.release = by_group_release,
 };
 
+static bool is_device(const struct vfile *f)
+{
+	return f->ops == &cdev_ops || f->ops == &by_group_ops;
+}
+
+bool vfio_is_device_or_group(struct vfile *f)
+{
+	return is_device(f) || vfio_group_of(f);
+}
+
 static struct pci_bar *bar_of(struct vfile *f, uint64_t offset)
 {
 	uint64_t index = VFILE_REGION_INDEX(offset);
 
-	if ((f->ops != &cdev_ops && f->ops != &by_group_ops) || index >= UIOMMUFD_BARS)
+	if (!is_device(f) || index >= UIOMMUFD_BARS)
 		return NULL;
 	return &file_of(f)->dev->bars[index];
 }
@@ -432,9 +442,8 @@ int cdev_open_by_group(struct pci_device *dev, struct vfile *group_file,
 		err = first_open_by_group(dev, ctx);
 	dev->group_opens += !err;
 	port_mutex_unlock(&dev->bind);
-	if (err)
-		sriov_close(dev);
 	if (err) {
+		sriov_close(dev);
 		port_free(file);
 		return err;
 	}

@@ -122,6 +122,9 @@ int vfio_group_open(struct machine *m, unsigned group, struct vfile **out);
 /* A new open of /dev/vfio/vfio. */
 int vfio_container_open(struct vfile **out);
 
+/* Is it what KVM takes for a VFIO file: an open of a device, or of a group's node? */
+bool vfio_is_device_or_group(struct vfile *f);
+
 /* The dma-buf behind a virtual file, with a reference, or NULL when it is none. */
 struct dmabuf *vfio_dmabuf_of(struct vfile *f);
 

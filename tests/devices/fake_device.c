@@ -201,6 +201,13 @@ void uiommufd_intx(struct uiommufd_device *dev, bool asserted)
 	atomic_store(&dev->intx, asserted);
 }
 
+void *uiommufd_pf_model(struct uiommufd_device *vf, unsigned *index)
+{
+	(void)index;
+	(void)vf;
+	return NULL;
+}
+
 /* Space held. Where @iova is and how many bytes follow, or why it is nowhere. */
 static uint8_t *translate(struct uiommufd_device *dev, uint64_t iova, bool write,
 			  uint64_t *bytes, enum uiommufd_fault_reason *reason)
@@ -259,8 +266,9 @@ static int transfer(struct uiommufd_channel *ch, uint8_t *dst, uint64_t to,
 			memcpy(d, s, piece);
 		pthread_rwlock_unlock(&dev->space);
 		if (!s || !d) {
-			*fault = (struct uiommufd_fault){
-				reason, s ? to + done : from + done, s != NULL};
+			if (fault)
+				*fault = (struct uiommufd_fault){
+					reason, s ? to + done : from + done, s != NULL};
 			return -EFAULT;
 		}
 		done += piece;
