@@ -45,6 +45,11 @@ static int link_to(const struct pci_function *f, const char *below, const char *
 	return view_add_link(f->bus->view, path, target);
 }
 
+int pci_nodes_link(struct pci_function *f, const char *name, const char *to)
+{
+	return link_to(f, "", name, to);
+}
+
 /* A link at /sys/<dir>/<name> to @to, given from /sys. */
 static int link_from(struct view *v, const char *dir, const char *name, const char *to)
 {

@@ -83,6 +83,8 @@ struct pci_device *pci_device_pf(const struct pci_device *dev);
 /* How many virtual functions it can have, and has. */
 unsigned sriov_total(const struct pci_device *dev);
 unsigned sriov_enabled(const struct pci_device *dev);
+/* One of them; @i is below the total. */
+struct pci_device *sriov_vf(const struct pci_device *pf, unsigned i);
 /*
  * Have @n of them. -ERANGE: more than it can have; -EBUSY: it has some, and @n is not 0;
  * -EAGAIN: some that are to go are still open; their clients were asked to let go, and no
