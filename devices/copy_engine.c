@@ -59,7 +59,7 @@ enum {
 };
 
 #define ID_VALUE      0x31454355u
-#define VERSION_VALUE 0x00010000u
+#define VERSION_VALUE 0x00010001u
 
 /* ---- shared with the engine ------------------------------------------------------ */
 
@@ -231,7 +231,8 @@ static uint32_t read_word(const struct copy_engine *ce, uint64_t offset)
 	case REG_VERSION:
 		return VERSION_VALUE;
 	case REG_CAPS:
-		return COPY_ENGINE_MAX_ORDER << 8 | COPY_ENGINE_VECTORS;
+		return COPY_ENGINE_PASID_BITS << 16 | COPY_ENGINE_MAX_ORDER << 8 |
+		       COPY_ENGINE_VECTORS;
 	case REG_VRAM_SIZE:
 	case REG_VRAM_SIZE + 4:
 		return half(ce->vram_size, offset);
@@ -379,13 +380,26 @@ static void copy_engine_destroy(void *model)
 	struct copy_engine *ce = model;
 
 	uiommufd_worker_destroy(ce->worker);
+	for (unsigned i = 0; i < COPY_ENGINE_PORTS; i++)
+		uiommufd_channel_destroy(ce->ports[i].channel);
 	uiommufd_channel_destroy(ce->channel);
 	pthread_mutex_destroy(&ce->lock);
 	pattern_finish(&ce->pattern);
 	free(ce);
 }
 
-static void describe(uint64_t vram_size, struct uiommufd_device_desc *desc)
+/* ATS; PRI, whose answers have the PASID of the request; PASID. */
+static const uint8_t ats[4];
+static const uint8_t pri[12] = {[3] = 0x80, [4] = 32};
+static const uint8_t pasid[4] = {[1] = COPY_ENGINE_PASID_BITS};
+static const struct uiommufd_ext_cap ext_caps[] = {
+	{.id = 0x1b, .version = 1, .size = sizeof(pasid), .bytes = pasid},
+	{.id = 0x0f, .version = 1, .size = sizeof(ats), .bytes = ats},
+	{.id = 0x13, .version = 1, .size = sizeof(pri), .bytes = pri},
+};
+
+/* @pages: it asks for pages; else it has no more than its PASIDs. */
+static void describe(uint64_t vram_size, bool pages, struct uiommufd_device_desc *desc)
 {
 	*desc = (struct uiommufd_device_desc){
 		.vendor_id = 0x1234,
@@ -404,6 +418,8 @@ static void describe(uint64_t vram_size, struct uiommufd_device_desc *desc)
 		.msix_pba_offset = MSIX_PBA,
 		.flr = true,
 		.pm = true,
+		.ext_caps = ext_caps,
+		.nr_ext_caps = pages ? 3 : 1,
 	};
 }
 
@@ -413,11 +429,12 @@ static int copy_engine_create(struct uiommufd_device *dev,
 			      struct uiommufd_device_ops *ops, void **model)
 {
 	struct copy_engine *ce;
-	uint64_t vram_size = VRAM_DEFAULT;
+	uint64_t vram_size = VRAM_DEFAULT, pages = 0;
 	const struct device_number numbers[] = {
 		{"vram", VRAM_MIN, VRAM_MAX, true, &vram_size},
+		{"pri", 0, 1, false, &pages},
 	};
-	int err = device_options(dev, "copy-engine", options, n, numbers, 1);
+	int err = device_options(dev, "copy-engine", options, n, numbers, 2);
 
 	if (err)
 		return err;
@@ -428,7 +445,7 @@ static int copy_engine_create(struct uiommufd_device *dev,
 	ce->vram_size = vram_size;
 	pthread_mutex_init(&ce->lock, NULL);
 
-	describe(vram_size, desc);
+	describe(vram_size, pages, desc);
 	*ops = (struct uiommufd_device_ops){
 		.destroy = copy_engine_destroy,
 		.reset = copy_engine_reset,
@@ -442,6 +459,7 @@ static int copy_engine_create(struct uiommufd_device *dev,
 const struct uiommufd_model copy_engine_model = {
 	.name = "copy-engine",
 	.summary = "DMA copy engine with local memory (docs/devices/copy-engine.md)",
-	.options = "vram=SIZE (16M)",
+	.options = "vram=SIZE (16M)\npri=0|1 (0): asks for pages that it finds no "
+		   "translation for",
 	.create = copy_engine_create,
 };
