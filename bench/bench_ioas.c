@@ -15,6 +15,7 @@
 #include "bench/harness.h"
 #include "core/dma.h"
 #include "core/ioas.h"
+#include "port/port.h"
 
 #define PAGE     ((uint64_t)4096)
 #define RW       (IOAS_READ | IOAS_WRITE)
@@ -261,7 +262,7 @@ static void map_known(void *arg, uint64_t n)
 
 static size_t heap_bytes(void)
 {
-	return mallinfo2().uordblks + mallinfo2().hblkhd;
+	return mallinfo2().uordblks + mallinfo2().hblkhd + port_pool_bytes();
 }
 
 static void many(struct bench *b, unsigned nr_domains)

@@ -12,6 +12,7 @@
 
 #include "bench/harness.h"
 #include "core/range_map.h"
+#include "port/port.h"
 
 #define SPACING 0x10000u /* a range of 4 KiB to 32 KiB every 64 KiB, like IOVAs */
 
@@ -290,15 +291,20 @@ static void tree_gap_none(void *arg, uint64_t n)
 
 /* ---- the program -------------------------------------------------------------- */
 
+static size_t bytes_in_use(void)
+{
+	return mallinfo2().uordblks + mallinfo2().hblkhd + port_pool_bytes();
+}
+
 static void memory(struct bench *b, struct state *s, const char *name,
 		   void (*make)(void *), void (*drop)(void *))
 {
 	size_t before, after;
 
 	drop(s);
-	before = mallinfo2().uordblks + mallinfo2().hblkhd;
+	before = bytes_in_use();
 	make(s);
-	after = mallinfo2().uordblks + mallinfo2().hblkhd;
+	after = bytes_in_use();
 	bench_value(b, name, "B", (double)(after - before) / (double)s->n);
 	drop(s);
 }

@@ -138,8 +138,12 @@ bool dmabuf_is_revoked(struct dmabuf *buf)
 	return revoked;
 }
 
+/* Neighbours of one kind of importer are told together: that costs them less. */
 static void revoke_locked(struct dmabuf *buf, struct dmabuf_revocation *r)
 {
+	struct dmabuf_attachment *v[DMABUF_INVALIDATE];
+	size_t n = 0;
+
 	if (buf->revoked)
 		return;
 	buf->revoked = true;
@@ -147,8 +151,14 @@ static void revoke_locked(struct dmabuf *buf, struct dmabuf_revocation *r)
 		struct dmabuf_attachment *a =
 			list_entry(it, struct dmabuf_attachment, on_buf);
 
-		a->ops->invalidate(a, &r->gather);
+		if (n == DMABUF_INVALIDATE || (n && a->ops != v[0]->ops)) {
+			v[0]->ops->invalidate(v, n, &r->gather);
+			n = 0;
+		}
+		v[n++] = a;
 	}
+	if (n)
+		v[0]->ops->invalidate(v, n, &r->gather);
 }
 
 void dmabuf_revocation_add(struct dmabuf_revocation *r, struct dmabuf *buf)

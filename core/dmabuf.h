@@ -79,13 +79,18 @@ struct dmabuf_importer_ops {
 	unsigned nr_interconnects;
 	enum dmabuf_contract contract;
 	/*
-	 * The memory is being taken away. Clear every path to it into @gather; the caller
-	 * finishes the gather before anybody relies on it. A path that another thread has
-	 * cleared but not drained yet must be waited for here. Called with resv held.
-	 * Must not allocate, cannot fail. May be called again while already invalid.
+	 * The memory is being taken away from @n attachments with these ops, at most
+	 * DMABUF_INVALIDATE of one buffer. Clear every path to it into @gather; the
+	 * caller finishes the gather before anybody relies on it. A path that another
+	 * thread has cleared but not drained yet must be waited for here. Called with
+	 * resv held. Must not allocate, cannot fail. May be called again while already
+	 * invalid.
 	 */
-	void (*invalidate)(struct dmabuf_attachment *a, struct domain_gather *gather);
+	void (*invalidate)(struct dmabuf_attachment *const *v, size_t n,
+			   struct domain_gather *gather);
 };
+
+#define DMABUF_INVALIDATE 32
 
 struct dmabuf_attachment {
 	struct dmabuf *buf;

@@ -175,15 +175,13 @@ static bool gather_remote(struct domain *d, struct domain_gather *g)
 	return true;
 }
 
-void domain_unmap_spans(struct domain *d, const struct domain_span *v, size_t n,
+void domain_unmap_spans(struct domain *d, const struct pt_span *v, size_t n,
 			struct domain_gather *gather)
 {
-	bool any = false, fits = true;
+	bool fits = true;
 
 	port_mutex_lock(&d->lock);
-	for (size_t i = 0; i < n; i++)
-		any |= pt_unmap(&d->pt, v[i].iova, v[i].length, &gather->tables);
-	if (any) {
+	if (pt_unmap_spans(&d->pt, v, n, &gather->tables)) {
 		gather->any = true;
 		invalidate_locked(d);
 		fits = gather_remote(d, gather);
@@ -198,7 +196,7 @@ void domain_unmap_spans(struct domain *d, const struct domain_span *v, size_t n,
 void domain_unmap(struct domain *d, uint64_t iova, uint64_t length,
 		  struct domain_gather *gather)
 {
-	domain_unmap_spans(d, &(struct domain_span){iova, length}, 1, gather);
+	domain_unmap_spans(d, &(struct pt_span){iova, length}, 1, gather);
 }
 
 void domain_gather_finish(struct domain_gather *gather)
@@ -269,6 +267,13 @@ int domain_map(struct domain *d, uint64_t iova, const struct run_list *runs,
 	port_mutex_unlock(&d->lock);
 	domain_gather_finish(&undo);
 	return rc;
+}
+
+void domain_prefetch(struct domain *d, uint64_t iova)
+{
+	port_mutex_lock(&d->lock);
+	pt_prefetch(&d->pt, iova);
+	port_mutex_unlock(&d->lock);
 }
 
 /* ---- dirty bits -------------------------------------------------------------------- */

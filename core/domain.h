@@ -94,13 +94,12 @@ uint64_t domain_min_page(const struct domain *d);
  */
 int domain_map(struct domain *d, uint64_t iova, const struct run_list *runs,
 	       uint64_t offset, uint64_t length, unsigned prot, bool large);
+/* Something is about to be mapped at @iova: lets the CPU wait for less then. */
+void domain_prefetch(struct domain *d, uint64_t iova);
 void domain_unmap(struct domain *d, uint64_t iova, uint64_t length,
 		  struct domain_gather *gather);
 /* The same for many ranges: one lock, one invalidation. */
-struct domain_span {
-	uint64_t iova, length;
-};
-void domain_unmap_spans(struct domain *d, const struct domain_span *v, size_t n,
+void domain_unmap_spans(struct domain *d, const struct pt_span *v, size_t n,
 			struct domain_gather *gather);
 /* May block for the longest DMA chunk. Leaves the gather empty. */
 void domain_gather_finish(struct domain_gather *gather);

@@ -146,7 +146,7 @@ void unmap_batch_flush(struct unmap_batch *b, const struct ioas *ioas,
 void unmap_batch_add(struct unmap_batch *b, const struct ioas_area *a,
 		     struct domain_gather *gather)
 {
-	struct domain_span *s = b->n ? &b->v[b->n - 1] : NULL;
+	struct pt_span *s = b->n ? &b->v[b->n - 1] : NULL;
 	uint64_t length = area_length(a);
 
 	if (s && a->iova - s->iova == s->length && s->length <= UINT64_MAX - length) {
@@ -155,7 +155,7 @@ void unmap_batch_add(struct unmap_batch *b, const struct ioas_area *a,
 	}
 	if (b->n == UNMAP_BATCH)
 		unmap_batch_flush(b, a->ioas, gather);
-	b->v[b->n++] = (struct domain_span){a->iova, length};
+	b->v[b->n++] = (struct pt_span){a->iova, length};
 }
 
 static struct ioas_area *area_of(struct list *it)
@@ -164,33 +164,32 @@ static struct ioas_area *area_of(struct list *it)
 }
 
 /*
- * The areas from @from on that are of one IOAS; returns the first that is of another,
- * or the head. The gather must not refer to a domain that may be destroyed before it is
- * finished, and it does where copies to remote windows have to drain; then that happens
- * here.
+ * The gather must not refer to a domain that may be destroyed before it is finished, and
+ * it does where copies to remote windows have to drain; then that happens here.
  */
-static struct list *cut_group(struct list *areas, struct list *from,
-			      struct domain_gather *gather)
+void area_cut_end(struct area_cut *cut)
 {
-	struct ioas *ioas = area_of(from)->ioas;
-	struct unmap_batch batch;
-	struct list *it;
+	struct ioas *ioas = cut->ioas;
 
-	batch.n = 0;
-	port_mutex_lock(&ioas->domset);
-	for (it = from; it != areas && area_of(it)->ioas == ioas; it = it->next)
-		unmap_batch_add(&batch, area_of(it), gather);
-	unmap_batch_flush(&batch, ioas, gather);
-	if (gather->nr_remote)
-		domain_gather_finish(gather);
+	if (!ioas)
+		return;
+	unmap_batch_flush(&cut->batch, ioas, cut->gather);
+	if (cut->gather->nr_remote)
+		domain_gather_finish(cut->gather);
 	port_mutex_unlock(&ioas->domset);
-	return it;
+	cut->ioas = NULL;
 }
 
-void ioas_areas_cut(struct list *areas, struct domain_gather *gather)
+void area_cut_add(struct area_cut *cut, struct list *areas)
 {
-	struct list *it = areas->next;
+	list_for_each (it, areas) {
+		struct ioas_area *a = area_of(it);
 
-	while (it != areas)
-		it = cut_group(areas, it, gather);
+		if (cut->ioas != a->ioas) {
+			area_cut_end(cut);
+			port_mutex_lock(&a->ioas->domset);
+			cut->ioas = a->ioas;
+		}
+		unmap_batch_add(&cut->batch, a, cut->gather);
+	}
 }

@@ -33,7 +33,6 @@ static void give_back(struct ioas *ioas, struct batch *b, size_t n)
 static int check_fixed(const struct ioas *ioas, uint64_t iova, uint64_t length)
 {
 	uint64_t last = iova + (length - 1);
-	struct range r;
 
 	if (iova & (ioas->alignment - 1))
 		return -EINVAL;
@@ -41,17 +40,25 @@ static int check_fixed(const struct ioas *ioas, uint64_t iova, uint64_t length)
 		return -EOVERFLOW;
 	if (!ranges_open(ioas, iova, last))
 		return -EINVAL;
-	if (range_map_first(&ioas->areas, iova, last, &r))
-		return -EEXIST;
 	return 0;
 }
 
+static int check_areas(const struct ioas *ioas, const struct batch *b, unsigned prot)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		const struct ioas_area *a = b->v[i];
+
+		if ((prot & IOAS_WRITE) && !a->pages->writable)
+			return -EPERM;
+		if (area_address(a) & (ioas->alignment - 1))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+/* -EEXIST: something is there. */
 static int insert(struct ioas *ioas, struct ioas_area *a, uint64_t iova, unsigned prot)
 {
-	if ((prot & IOAS_WRITE) && !a->pages->writable)
-		return -EPERM;
-	if (area_address(a) & (ioas->alignment - 1))
-		return -EINVAL;
 	/* Until here a->iova counted from 0. */
 	a->last += iova;
 	a->iova += iova;
@@ -60,9 +67,24 @@ static int insert(struct ioas *ioas, struct ioas_area *a, uint64_t iova, unsigne
 	return range_map_insert(&ioas->areas, a->iova, a->last, a);
 }
 
+/*
+ * With many areas both the map and the page tables are larger than the CPU's caches.
+ * Then entries of the tables are fetched while the insert waits for the map.
+ */
+#define MANY_AREAS 10000u
+
+static void prefetch(const struct ioas *ioas, uint64_t iova)
+{
+	if (ioas->areas.count < MANY_AREAS)
+		return;
+	for (size_t i = 0; i < ioas->nr_domains; i++)
+		domain_prefetch(ioas->domains[i], iova);
+}
+
 static int take_locked(struct ioas *ioas, struct batch *b, unsigned prot, bool fixed,
 		       uint64_t *iova)
 {
+	struct range r;
 	int rc;
 
 	if (!b->length || (b->length & (ioas->alignment - 1)))
@@ -73,6 +95,14 @@ static int take_locked(struct ioas *ioas, struct batch *b, unsigned prot, bool f
 		rc = ranges_choose(ioas, area_address(b->v[0]), b->length, iova);
 	if (rc)
 		return rc;
+	rc = check_areas(ioas, b, prot);
+	/* What is in the way counts before that; else the insert sees it by itself. */
+	if (rc && fixed &&
+	    range_map_first(&ioas->areas, *iova, *iova + (b->length - 1), &r))
+		return -EEXIST;
+	if (rc)
+		return rc;
+	prefetch(ioas, *iova);
 	for (size_t i = 0; i < b->n; i++) {
 		rc = insert(ioas, b->v[i], *iova, prot);
 		if (rc) {

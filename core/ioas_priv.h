@@ -132,7 +132,7 @@ void area_unpin(struct ioas_area *a);
  */
 #define UNMAP_BATCH 64
 struct unmap_batch {
-	struct domain_span v[UNMAP_BATCH];
+	struct pt_span v[UNMAP_BATCH];
 	size_t n;
 };
 void unmap_batch_add(struct unmap_batch *b, const struct ioas_area *a,
@@ -141,10 +141,16 @@ void unmap_batch_flush(struct unmap_batch *b, const struct ioas *ioas,
 		       struct domain_gather *gather);
 
 /*
- * The revoke: clear all areas on @areas (pages.areas; pages.lock is held) from all
- * domains of their IOAS.
+ * The revoke: clear areas from all domains of their IOAS. Of any number of pages, whose
+ * locks are all held from before the first add until after the end. {.gather} begins one.
  */
-void ioas_areas_cut(struct list *areas, struct domain_gather *gather);
+struct area_cut {
+	struct domain_gather *gather;
+	struct ioas *ioas; /* whose areas are in the batch, domset held; NULL: none */
+	struct unmap_batch batch;
+};
+void area_cut_add(struct area_cut *cut, struct list *areas); /* pages.areas */
+void area_cut_end(struct area_cut *cut);
 
 /* ---- access.c ------------------------------------------------------------- */
 

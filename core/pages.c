@@ -8,7 +8,9 @@
  *
  * A revoke marks the pages first and cuts afterwards, in one hold of the lock; filling
  * a domain looks at the mark and maps in one hold of it. So either the fill sees the
- * mark or the cut sees the entries.
+ * mark or the cut sees the entries. It does so for many pages of a buffer together, with
+ * the locks of all of them held, so that it asks each domain once. Only a revoke holds
+ * more than one, and takes them in the buffer's order, with the reservation lock held.
  */
 #include "core/pages_priv.h"
 #include "core/ioas_priv.h"
@@ -289,23 +291,39 @@ static int map_runs(struct dmabuf_attachment *a)
 	return 0;
 }
 
-static void invalidate(struct dmabuf_attachment *a, struct domain_gather *gather)
+static struct pages *pages_of(const struct dmabuf_attachment *a)
 {
-	struct pages_dmabuf *pd = a->priv;
-	struct pages *p = &pd->pages;
+	return &((struct pages_dmabuf *)a->priv)->pages;
+}
 
-	port_mutex_lock(&p->lock);
-	if (!p->revoked) {
+static void invalidate(struct dmabuf_attachment *const *v, size_t n,
+		       struct domain_gather *gather)
+{
+	struct area_cut cut = {.gather = gather};
+	uint32_t live = 0;
+
+	_Static_assert(DMABUF_INVALIDATE <= 32, "a bit for each");
+	for (size_t i = 0; i < n; i++) {
+		struct pages *p = pages_of(v[i]);
+
+		port_mutex_lock(&p->lock);
+		live |= (uint32_t)!p->revoked << i;
 		p->revoked = true;
-		ioas_areas_cut(&p->areas, gather);
 	}
-	port_mutex_unlock(&p->lock);
+	for (size_t i = 0; i < n; i++)
+		if (live & (uint32_t)1 << i)
+			area_cut_add(&cut, &pages_of(v[i])->areas);
+	area_cut_end(&cut);
+	for (size_t i = 0; i < n; i++)
+		port_mutex_unlock(&pages_of(v[i])->lock);
 	/*
 	 * Areas that an unmap took off the list are not ours to wait for by @gather: what
 	 * cleared them waits. The count only falls now, since nothing maps revoked pages.
 	 */
-	while (atomic_load_explicit(&p->draining, memory_order_acquire))
-		port_yield();
+	for (size_t i = 0; i < n; i++)
+		while (atomic_load_explicit(&pages_of(v[i])->draining,
+					    memory_order_acquire))
+			port_yield();
 }
 
 static const enum dmabuf_interconnect interconnects[] = {DMABUF_IC_PHYS};

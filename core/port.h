@@ -8,8 +8,7 @@
  * prove it.
  *
  * Rules every port keeps:
- *  - Only port_alloc(), port_alloc_page() and port_alloc_page_pair() can fail. Locks, RCU
- * and free cannot.
+ *  - Only the functions port_alloc*() can fail. Locks, RCU and free cannot.
  *  - Error values are negative Linux errnos (core/errno.h).
  *  - Locks are not recursive.
  */
@@ -44,6 +43,13 @@ void port_free_page(void *p);
 /* Two zeroed pages in a row, aligned to a page: a table and what is kept beside it. */
 void *port_alloc_page_pair(void);
 void port_free_page_pair(void *p);
+
+/*
+ * A node of a large tree: zeroed, of @size 512 or 1024 bytes, aligned to 512, or NULL.
+ * They are packed together, so that a walk at random touches few of the CPU's pages.
+ */
+void *port_alloc_node(size_t size);
+void port_free_node(void *p, size_t size);
 
 /* ---- locks -------------------------------------------------------------------- */
 

@@ -313,6 +313,21 @@ int pt_map(struct pt *pt, uint64_t iova, uint64_t spa, uint64_t length, unsigned
 	return rc;
 }
 
+void pt_prefetch(const struct pt *pt, uint64_t iova)
+{
+	const struct pt_format *f = pt->format;
+	const pt_entry *table = pt->root;
+
+	for (unsigned level = f->levels - 1; level > 0; level--) {
+		uint64_t entry = entry_load(&table[pt_level_index(f, level, iova)]);
+
+		if (!is_table(f, entry, level))
+			return;
+		table = child_of(f, entry, level);
+	}
+	__builtin_prefetch((const void *)&table[pt_level_index(f, 0, iova)], 1);
+}
+
 /* ---- unmap ---------------------------------------------------------------------- */
 
 struct unmap {
@@ -391,16 +406,15 @@ static unsigned unmap_table(struct unmap *u, pt_entry *table, unsigned level,
  * something else stays in it. Writers can tell by 0 what is not present: nothing else
  * is ever stored in an entry that is not.
  */
-static bool unmap_near(struct unmap *u, uint64_t iova, uint64_t last)
+static inline bool unmap_near(struct unmap *u, uint64_t iova, uint64_t last)
 {
 	const struct pt_format *f = u->format;
 	const struct pt_near *near = &u->pt->near;
-	uint64_t page_mask = ((uint64_t)1 << pt_level_shift(f, 0)) - 1;
-	unsigned shift = pt_level_shift(f, 1), i, end, n = 0;
+	unsigned page = pt_level_shift(f, 0), reach = pt_level_shift(f, 1), i, end, n = 0;
 	pt_entry *leaf = near->leaf;
 
-	if (!leaf || iova >> shift != near->span || last >> shift != near->span ||
-	    ((iova | (last + 1)) & page_mask))
+	if (!leaf || iova >> reach != near->span || last >> reach != near->span ||
+	    ((iova | (last + 1)) & (((uint64_t)1 << page) - 1)))
 		return false;
 	i = pt_level_index(f, 0, iova);
 	end = pt_level_index(f, 0, last) + 1;
@@ -415,19 +429,28 @@ static bool unmap_near(struct unmap *u, uint64_t iova, uint64_t last)
 	return true;
 }
 
-bool pt_unmap(struct pt *pt, uint64_t iova, uint64_t length, struct pt_gather *gather)
+bool pt_unmap_spans(struct pt *pt, const struct pt_span *v, size_t n,
+		    struct pt_gather *gather)
 {
 	const struct pt_format *f = pt->format;
 	struct unmap u = {.pt = pt, .format = f, .gather = gather};
 	uint64_t aperture_last = ~(uint64_t)0 >> (64 - f->iova_bits);
-	uint64_t last;
 
-	if (length == 0 || iova > aperture_last)
-		return false;
-	last = length - 1 > aperture_last - iova ? aperture_last : iova + length - 1;
-	if (!unmap_near(&u, iova, last))
-		unmap_table(&u, pt->root, f->levels - 1, iova, last);
+	for (size_t i = 0; i < n; i++) {
+		uint64_t iova = v[i].iova, last;
+
+		if (v[i].length == 0 || iova > aperture_last)
+			continue;
+		last = iova + min_u64(v[i].length - 1, aperture_last - iova);
+		if (!unmap_near(&u, iova, last))
+			unmap_table(&u, pt->root, f->levels - 1, iova, last);
+	}
 	return u.any;
+}
+
+bool pt_unmap(struct pt *pt, uint64_t iova, uint64_t length, struct pt_gather *gather)
+{
+	return pt_unmap_spans(pt, &(struct pt_span){iova, length}, 1, gather);
 }
 
 /* ---- dirty bits ------------------------------------------------------------------ */

@@ -132,8 +132,16 @@ void pt_finish(struct pt *pt);
  */
 int pt_map(struct pt *pt, uint64_t iova, uint64_t spa, uint64_t length, unsigned prot,
 	   uint64_t page_sizes, struct pt_gather *gather);
+/* Have the CPU fetch the entry for @iova, which is about to be written. */
+void pt_prefetch(const struct pt *pt, uint64_t iova);
 /* Returns whether anything was mapped there. */
 bool pt_unmap(struct pt *pt, uint64_t iova, uint64_t length, struct pt_gather *gather);
+/* The same for many ranges. */
+struct pt_span {
+	uint64_t iova, length;
+};
+bool pt_unmap_spans(struct pt *pt, const struct pt_span *v, size_t n,
+		    struct pt_gather *gather);
 
 /*
  * Dirty bits. A page is dirty when any of its entries is. Reading tells of each dirty

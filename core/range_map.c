@@ -9,8 +9,12 @@
  * computed from one node alone. Gaps are counts of free numbers; between two ranges at
  * most 2^64 - 2 are free, so a count always fits.
  *
- * Node sizes: a leaf is 8 cache lines, so that a lookup's misses in it can be fetched
- * at once; an inner node is wider, since its levels stay in the caches.
+ * With a million ranges the two lowest levels do not fit in the CPU's caches, and what a
+ * lookup costs is how often it waits for memory. So nodes are aligned to cache lines and
+ * packed into large pages (port_alloc_node()), what a search needs is at a node's
+ * beginning, and it is prefetched, all at once, as soon as the node's address is known: a
+ * whole leaf, and of an inner node the half with starts and children. In a node all
+ * starts are compared: no branch depends on the key, and so none is mispredicted.
  *
  * Shape: no node is empty. Every node has at least *_MIN entries, except the root and
  * the nodes on the right edge: appending to a full node moves only the new entry to the
@@ -35,19 +39,27 @@ struct range_node {
 
 struct leaf {
 	struct range_node node;
-	struct leaf *prev, *next;
 	uint64_t start[LEAF_MAX];
 	uint64_t last[LEAF_MAX];
 	void *value[LEAF_MAX];
+	struct leaf *prev, *next;
 };
 
 struct inner {
 	struct range_node node;
 	uint64_t start[INNER_MAX];
+	struct range_node *child[INNER_MAX];
 	uint64_t last[INNER_MAX];
 	uint64_t gap[INNER_MAX];
-	struct range_node *child[INNER_MAX];
 };
+
+#define LEAF_BYTES     ((size_t)512)
+#define INNER_BYTES    ((size_t)1024)
+#define PREFETCH_BYTES 512
+
+_Static_assert(sizeof(struct leaf) <= LEAF_BYTES && sizeof(struct inner) <= INNER_BYTES &&
+		       offsetof(struct inner, last) <= PREFETCH_BYTES,
+	       "nodes fit their blocks, and what is searched is prefetched");
 
 /* What a parent keeps about a child. */
 struct summary {
@@ -72,36 +84,44 @@ static struct inner *as_inner(struct range_node *node)
 	return container_of(node, struct inner, node);
 }
 
-/* How many of the ascending @v[0..n) are <= @key. No branch depends on the data. */
-static unsigned count_le(const uint64_t *v, unsigned n, uint64_t key)
+/* How many of the ascending @v[0..n) are <= @key. */
+static inline unsigned count_le(const uint64_t *v, unsigned n, uint64_t key)
 {
-	const uint64_t *base = v;
+	unsigned even = 0, odd = 0, i;
 
-	if (n == 0)
-		return 0;
-	while (n > 1) {
-		unsigned half = n / 2;
-
-		base += base[half - 1] <= key ? half : 0;
-		n -= half;
+	for (i = 0; i + 1 < n; i += 2) {
+		even += v[i] <= key;
+		odd += v[i + 1] <= key;
 	}
-	return (unsigned)(base - v) + (*base <= key);
+	return even + odd + (i < n && v[i] <= key);
 }
 
 /* The child of @in whose subtree @key belongs to. */
-static unsigned child_slot(const struct inner *in, uint64_t key)
+static inline unsigned child_slot(const struct inner *in, uint64_t key)
 {
 	unsigned le = count_le(in->start, in->node.n, key);
 
 	return le > 0 ? le - 1 : 0;
 }
 
-static void prefetch_node(const struct range_node *node, size_t size)
+static inline void prefetch_node(const struct range_node *node)
 {
 	const char *p = (const char *)node;
 
-	for (size_t i = 0; i < size; i += 64)
+	for (size_t i = 0; i < PREFETCH_BYTES; i += 64)
 		__builtin_prefetch(p + i);
+}
+
+/* One level down towards @key: the slot of the child, which is on its way. */
+static inline unsigned descend(const struct inner *in, uint64_t key)
+{
+	unsigned slot = child_slot(in, key);
+
+	prefetch_node(in->child[slot]);
+	/* For refresh(), should the child change. */
+	__builtin_prefetch(&in->last[slot]);
+	__builtin_prefetch(&in->gap[slot]);
+	return slot;
 }
 
 /* ---- summaries ------------------------------------------------------------------ */
@@ -212,7 +232,12 @@ static unsigned node_min(unsigned level)
 
 static struct range_node *node_alloc(unsigned level)
 {
-	return port_alloc(level == 0 ? sizeof(struct leaf) : sizeof(struct inner));
+	return port_alloc_node(level == 0 ? LEAF_BYTES : INNER_BYTES);
+}
+
+static void node_free(unsigned level, struct range_node *node)
+{
+	port_free_node(node, level == 0 ? LEAF_BYTES : INNER_BYTES);
 }
 
 static void link_after(struct leaf *l, struct leaf *new)
@@ -242,8 +267,7 @@ static struct leaf *find_leaf(const struct range_map *m, uint64_t key)
 	for (unsigned level = m->height - 1; level > 0; level--) {
 		struct inner *in = as_inner(node);
 
-		node = in->child[child_slot(in, key)];
-		prefetch_node(node, level == 1 ? sizeof(struct leaf) : 64);
+		node = in->child[descend(in, key)];
 	}
 	return as_leaf(node);
 }
@@ -255,12 +279,11 @@ static struct leaf *find_path(const struct range_map *m, uint64_t key, struct pa
 
 	for (unsigned level = m->height - 1; level > 0; level--) {
 		struct inner *in = as_inner(node);
-		unsigned slot = child_slot(in, key);
+		unsigned slot = descend(in, key);
 
 		path->step[level].node = node;
 		path->step[level].slot = slot;
 		node = in->child[slot];
-		prefetch_node(node, level == 1 ? sizeof(struct leaf) : 64);
 	}
 	path->step[0].node = node;
 	path->step[0].slot = count_le(as_leaf(node)->start, node->n, key);
@@ -305,9 +328,15 @@ bool range_iter_first(struct range_iter *it, const struct range_map *m, uint64_t
 
 bool range_iter_next(struct range_iter *it, struct range *out)
 {
+	struct leaf *l;
+
 	if (!it->leaf)
 		return false;
-	return iter_at(it, as_leaf(it->leaf), it->slot + 1, out);
+	l = as_leaf(it->leaf);
+	/* Do not fetch the next leaf to find that out. */
+	if (l->last[it->slot] >= it->last)
+		return false;
+	return iter_at(it, l, it->slot + 1, out);
 }
 
 bool range_map_first(const struct range_map *m, uint64_t start, uint64_t last,
@@ -365,7 +394,7 @@ static int alloc_splits(const struct range_map *m, unsigned splits,
 		if (fresh[level])
 			continue;
 		while (level-- > 0)
-			port_free(fresh[level]);
+			node_free(level, fresh[level]);
 		return -ENOMEM;
 	}
 	return 0;
@@ -550,7 +579,7 @@ static void drop_child(struct inner *parent, unsigned slot, unsigned level)
 
 	if (level == 0)
 		unlink_leaf(as_leaf(child));
-	port_free(child);
+	node_free(level, child);
 	node_close(level + 1, &parent->node, slot);
 }
 
@@ -595,7 +624,7 @@ static void shrink(struct range_map *m)
 
 		m->root = m->height > 1 ? as_inner(root)->child[0] : NULL;
 		m->height--;
-		port_free(root);
+		node_free(m->height, root);
 		if (!m->root)
 			return;
 	}
@@ -736,7 +765,7 @@ static void free_tree(struct range_node *node, unsigned level)
 	if (level > 0)
 		for (unsigned i = 0; i < node->n; i++)
 			free_tree(as_inner(node)->child[i], level - 1);
-	port_free(node);
+	node_free(level, node);
 }
 
 void range_map_finish(struct range_map *m)

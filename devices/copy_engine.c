@@ -24,6 +24,7 @@
 #define VRAM_MIN     (UINT64_C(1) << 20)
 #define VRAM_MAX     (UINT64_C(16) << 30)
 #define VRAM_DEFAULT (UINT64_C(16) << 20)
+#define VFS_MAX      7 /* functions of one slot */
 
 enum {
 	REG_ID = 0x00,
@@ -390,16 +391,16 @@ static void copy_engine_destroy(void *model)
 
 /* ATS; PRI, whose answers have the PASID of the request; PASID. */
 static const uint8_t ats[4];
-static const uint8_t pri[12] = {[3] = 0x80, [4] = 32};
+static const uint8_t page_requests[12] = {[3] = 0x80, [4] = 32};
 static const uint8_t pasid[4] = {[1] = COPY_ENGINE_PASID_BITS};
 static const struct uiommufd_ext_cap ext_caps[] = {
 	{.id = 0x1b, .version = 1, .size = sizeof(pasid), .bytes = pasid},
 	{.id = 0x0f, .version = 1, .size = sizeof(ats), .bytes = ats},
-	{.id = 0x13, .version = 1, .size = sizeof(pri), .bytes = pri},
+	{.id = 0x13, .version = 1, .size = sizeof(page_requests), .bytes = page_requests},
 };
 
-/* @pages: it asks for pages; else it has no more than its PASIDs. */
-static void describe(uint64_t vram_size, bool pages, struct uiommufd_device_desc *desc)
+/* Without the option it has no more of them than its PASIDs. */
+static void describe(const struct copy_engine *ce, struct uiommufd_device_desc *desc)
 {
 	*desc = (struct uiommufd_device_desc){
 		.vendor_id = 0x1234,
@@ -409,7 +410,7 @@ static void describe(uint64_t vram_size, bool pages, struct uiommufd_device_desc
 		.class_code = 0x120000,
 		.revision = 1,
 		.bars[BAR_REGS] = {.size = REGS_BYTES},
-		.bars[BAR_VRAM] = {.size = vram_size,
+		.bars[BAR_VRAM] = {.size = ce->vram_size,
 				   .flags = UIOMMUFD_BAR_64BIT | UIOMMUFD_BAR_PREFETCH |
 					    UIOMMUFD_BAR_MEMORY},
 		.msix_vectors = COPY_ENGINE_VECTORS,
@@ -419,33 +420,32 @@ static void describe(uint64_t vram_size, bool pages, struct uiommufd_device_desc
 		.flr = true,
 		.pm = true,
 		.ext_caps = ext_caps,
-		.nr_ext_caps = pages ? 3 : 1,
+		.nr_ext_caps = ce->pri ? 3 : 1,
+		.dma_logging = true,
+		.sriov = ce->sriov.total ? &ce->sriov : NULL,
 	};
 }
 
-static int copy_engine_create(struct uiommufd_device *dev,
-			      const struct uiommufd_option *options, size_t n,
-			      struct uiommufd_device_desc *desc,
-			      struct uiommufd_device_ops *ops, void **model)
+static int create(struct uiommufd_device *dev, uint64_t vram_size, unsigned vfs, bool pri,
+		  struct uiommufd_device_desc *desc, struct uiommufd_device_ops *ops,
+		  void **model)
 {
-	struct copy_engine *ce;
-	uint64_t vram_size = VRAM_DEFAULT, pages = 0;
-	const struct device_number numbers[] = {
-		{"vram", VRAM_MIN, VRAM_MAX, true, &vram_size},
-		{"pri", 0, 1, false, &pages},
-	};
-	int err = device_options(dev, "copy-engine", options, n, numbers, 2);
+	struct copy_engine *ce = calloc(1, sizeof(*ce));
 
-	if (err)
-		return err;
-	ce = calloc(1, sizeof(*ce));
 	if (!ce)
 		return -ENOMEM;
 	ce->dev = dev;
 	ce->vram_size = vram_size;
+	ce->pri = pri;
+	ce->sriov = (struct uiommufd_sriov){
+		.total = vfs,
+		.offset = 1,
+		.stride = 1,
+		.vf = &copy_engine_vf_model,
+	};
 	pthread_mutex_init(&ce->lock, NULL);
 
-	describe(vram_size, pages, desc);
+	describe(ce, desc);
 	*ops = (struct uiommufd_device_ops){
 		.destroy = copy_engine_destroy,
 		.reset = copy_engine_reset,
@@ -456,10 +456,47 @@ static int copy_engine_create(struct uiommufd_device *dev,
 	return 0;
 }
 
+static int copy_engine_create(struct uiommufd_device *dev,
+			      const struct uiommufd_option *options, size_t n,
+			      struct uiommufd_device_desc *desc,
+			      struct uiommufd_device_ops *ops, void **model)
+{
+	uint64_t vram_size = VRAM_DEFAULT, vfs = 0, pri = 0;
+	const struct device_number numbers[] = {
+		{"vram", VRAM_MIN, VRAM_MAX, true, &vram_size},
+		{"vfs", 0, VFS_MAX, false, &vfs},
+		{"pri", 0, 1, false, &pri},
+	};
+	int err = device_options(dev, "copy-engine", options, n, numbers, 3);
+
+	return err ? err : create(dev, vram_size, (unsigned)vfs, pri, desc, ops, model);
+}
+
+/* A virtual function is a copy engine with the least memory, and an id of its own. */
+static int copy_engine_vf_create(struct uiommufd_device *dev,
+				 const struct uiommufd_option *options, size_t n,
+				 struct uiommufd_device_desc *desc,
+				 struct uiommufd_device_ops *ops, void **model)
+{
+	int err = device_options(dev, "copy-engine-vf", options, n, NULL, 0);
+
+	if (!err)
+		err = create(dev, VRAM_MIN, 0, false, desc, ops, model);
+	if (!err)
+		desc->device_id = 0xce02;
+	return err;
+}
+
 const struct uiommufd_model copy_engine_model = {
 	.name = "copy-engine",
 	.summary = "DMA copy engine with local memory (docs/devices/copy-engine.md)",
-	.options = "vram=SIZE (16M)\npri=0|1 (0): asks for pages that it finds no "
-		   "translation for",
+	.options = "vram=SIZE (16M)\nvfs=NUMBER (0): virtual functions it can have\n"
+		   "pri=0|1 (0): asks for pages that it finds no translation for",
 	.create = copy_engine_create,
+};
+
+const struct uiommufd_model copy_engine_vf_model = {
+	.name = "copy-engine-vf",
+	.summary = "a virtual function of a copy engine",
+	.create = copy_engine_vf_create,
 };

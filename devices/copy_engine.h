@@ -110,7 +110,9 @@ struct copy_engine_port {
 struct copy_engine {
 	struct uiommufd_device *dev;
 	uint64_t vram_size;
+	struct uiommufd_sriov sriov; /* constant */
 	uint8_t *vram;
+	bool pri; /* asks for pages */
 	struct uiommufd_channel *channel;
 	struct copy_engine_port ports[COPY_ENGINE_PORTS];
 	unsigned next_port;

@@ -3,6 +3,7 @@
  * The Data Streaming Accelerator as a PCI function: its description, options, reset, and
  * the way of accesses to registers and portals.
  */
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,30 @@ static void dsa_write(void *model, unsigned bar, uint64_t offset, unsigned size,
 		dsa_portal_write(dsa, &a, &fx);
 	pthread_mutex_unlock(&dsa->lock);
 	dsa_apply(dsa, &fx);
+}
+
+/* Queues are dedicated, so there is nothing to accept from enqcmd. */
+static bool dsa_write_64(void *model, unsigned bar, uint64_t offset, const void *bytes,
+			 bool deferrable)
+{
+	struct dsa_effects fx = {0};
+	struct dsa *dsa = model;
+	uint64_t word;
+
+	if (deferrable)
+		return false;
+	if (bar == DSA_BAR_REGS) {
+		for (unsigned i = 0; i < DSA_DESC_BYTES; i += 8) {
+			memcpy(&word, (const char *)bytes + i, 8);
+			dsa_write(model, bar, offset + i, 8, le64toh(word));
+		}
+		return true;
+	}
+	pthread_mutex_lock(&dsa->lock);
+	dsa_portal_submit(dsa, offset, bytes, &fx);
+	pthread_mutex_unlock(&dsa->lock);
+	dsa_apply(dsa, &fx);
+	return true;
 }
 
 /* ---- the function ---------------------------------------------------------------- */
@@ -150,6 +175,7 @@ static void describe(const struct dsa *dsa, struct uiommufd_device_desc *desc)
 		.msix_pba_offset = MSIX_PBA,
 		.flr = true,
 		.pm = true,
+		.mmio = UIOMMUFD_MMIO_FAULT,
 	};
 }
 
@@ -192,6 +218,7 @@ static int dsa_create(struct uiommufd_device *dev, const struct uiommufd_option 
 		.reset = dsa_reset,
 		.mmio_read = dsa_read,
 		.mmio_write = dsa_write,
+		.mmio_write_64 = dsa_write_64,
 	};
 	*model = dsa;
 	return 0;

@@ -262,7 +262,7 @@ void dsa_command_progress(struct dsa *dsa, struct dsa_effects *fx);
 void dsa_portal_write(struct dsa *dsa, const struct reg_access *a,
 		      struct dsa_effects *fx);
 /* 64 bytes at once. */
-void dsa_portal_submit(struct dsa *dsa, uint64_t offset, const uint8_t *bytes,
+void dsa_portal_submit(struct dsa *dsa, uint64_t offset, const void *bytes,
 		       struct dsa_effects *fx);
 /* Forget what waits in the queue. */
 void dsa_queue_drop(struct dsa_wq *wq);

@@ -39,7 +39,7 @@ static unsigned limit(const struct dsa_wq *wq)
 	return (unsigned)(wq->config[DSA_WQ_SIZE] & 0xffff);
 }
 
-void dsa_portal_submit(struct dsa *dsa, uint64_t offset, const uint8_t *bytes,
+void dsa_portal_submit(struct dsa *dsa, uint64_t offset, const void *bytes,
 		       struct dsa_effects *fx)
 {
 	uint64_t index = offset / DSA_PORTAL_BYTES;
@@ -85,7 +85,7 @@ void dsa_portal_write(struct dsa *dsa, const struct reg_access *a, struct dsa_ef
 	slot->have = 0;
 	for (unsigned i = 0; i < 8; i++)
 		wire[i] = htole64(slot->words[i]);
-	dsa_portal_submit(dsa, a->offset, (const uint8_t *)wire, fx);
+	dsa_portal_submit(dsa, a->offset, wire, fx);
 }
 
 void dsa_queue_drop(struct dsa_wq *wq)

@@ -286,6 +286,7 @@ static void describe(unsigned channels, struct uiommufd_device_desc *desc)
 		.interrupt_pin = 1,
 		.flr = true,
 		.pm = true,
+		.mmio = UIOMMUFD_MMIO_FAULT,
 		.config_offset = CONFIG_AT,
 		.config_size = CONFIG_END - CONFIG_AT,
 	};

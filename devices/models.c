@@ -4,6 +4,7 @@
 
 const struct uiommufd_model *const device_models[] = {
 	&copy_engine_model,
+	&igb_model,
 	&ioat_model,
 	&dsa_model,
 	NULL,

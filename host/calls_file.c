@@ -25,13 +25,17 @@
 #include "host/process.h"
 #include "machine/files.h"
 #include "machine/machine.h"
+#include "vfio/pci_device.h"
 
 /* ---- ioctl -------------------------------------------------------------------- */
 
 /*
  * The one call of KVM's that concerns us: telling its VFIO pseudo-device of a file.
  * The real KVM refuses ours, being no VFIO files of its own kernel; nothing that it
- * would do for them (coherency, the group's KVM pointer) has a meaning here.
+ * would do for them (coherency, the group's KVM pointer) has a meaning here. Linux also
+ * remembers them: it refuses one that it has, or does not have, and keeps it open. We
+ * cannot know when the pseudo-device goes, so we do not. What is wrong otherwise, and
+ * what is no device or group, is left to the real one to refuse.
  */
 #define KVM_SET_DEVICE_ATTR_NR 0x4018aee1u
 #define KVM_DEV_VFIO_FILE      1
@@ -59,18 +63,18 @@ static long serve_kvm_attr(struct call *c)
 	struct kvm_device_attr_abi attr;
 	struct vfile *f;
 	int32_t fd;
+	bool ours;
 
 	if (!is_kvm_vfio(c, (int)c->args[0]) ||
-	    call_copy_in(c, &attr, c->args[2], sizeof(attr)) || attr.flags ||
+	    call_copy_in(c, &attr, c->args[2], sizeof(attr)) ||
 	    attr.group != KVM_DEV_VFIO_FILE ||
 	    (attr.attr != KVM_DEV_VFIO_FILE_ADD && attr.attr != KVM_DEV_VFIO_FILE_DEL) ||
 	    call_copy_in(c, &fd, attr.addr, sizeof(fd)))
 		return CALL_PROCEED;
 	f = call_get_vfile(c, fd, NULL);
-	if (!f)
-		return CALL_PROCEED;
+	ours = f && vfio_is_device_or_group(f);
 	vfile_put(f);
-	return 0;
+	return ours ? 0 : CALL_PROCEED;
 }
 
 long serve_ioctl(struct call *c)

@@ -35,7 +35,7 @@
 
 #define OPTIONS                                                                          \
 	(PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |                \
-	 PTRACE_O_TRACEEXEC)
+	 PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT)
 
 struct entry {
 	struct list on_bucket;
@@ -156,6 +156,15 @@ static bool thread_stopped(struct tracer *t, pid_t tid, int status)
 	/* The whole process stops, by job control: it does so until it is continued. */
 	if (event == PTRACE_EVENT_STOP && is_stop_signal(sig)) {
 		ptrace(PTRACE_LISTEN, tid, 0, 0);
+		return false;
+	}
+	/*
+	 * From its end on it has to be there for its parent's wait alone: one that a
+	 * pidfd told of the end asks with WNOHANG, and believes the answer.
+	 */
+	if (event == PTRACE_EVENT_EXIT && tid != t->first) {
+		forget(t, tid);
+		ptrace(PTRACE_DETACH, tid, 0, 0);
 		return false;
 	}
 	if (event == PTRACE_EVENT_EXEC)

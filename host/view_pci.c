@@ -407,10 +407,19 @@ int view_populate(struct view *v, struct machine *m)
 		err = add_misc(v, "iommu", "iommu", MACHINE_IOMMU_MINOR);
 	if (!err)
 		err = add_misc(v, "vfio", "vfio/vfio", MACHINE_VFIO_CONTAINER_MINOR);
-	for (size_t i = 0; !err && i < m->nr_groups; i++)
-		err = add_group_node(v, m->groups[i].number);
-	for (size_t i = 0; !err && i < m->nr_devices; i++)
-		err = add_device(v, m->devices[i]);
+	for (size_t i = 0; !err && i < m->nr_devices; i++) {
+		const struct pci_placement *at = pci_device_placement(m->devices[i]);
+		bool alone = true;
+
+		if (!pci_device_present(m->devices[i]))
+			continue;
+		for (size_t j = 0; j < i; j++)
+			alone &= pci_device_placement(m->devices[j])->group != at->group;
+		if (alone)
+			err = add_group_node(v, at->group);
+		if (!err)
+			err = add_device(v, m->devices[i]);
+	}
 	for (size_t i = 0; !err && i < ARRAY_LEN(listed); i++)
 		err = view_list_dir(v, listed[i]);
 	return err;

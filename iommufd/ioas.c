@@ -21,7 +21,7 @@ void ioas_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj)
 	port_mutex_finish(&ioas->lock);
 }
 
-static int ioas_object_create(struct iommufd_ctx *ctx, struct iommufd_ioas **out)
+int ioas_object_create(struct iommufd_ctx *ctx, struct iommufd_ioas **out)
 {
 	struct iommufd_ioas *ioas;
 	int err = object_alloc(ctx, sizeof(*ioas), OBJECT_IOAS, (void **)&ioas);

@@ -30,6 +30,13 @@ int iommufd_open(struct machine *m, struct vfile **out);
 /* The context behind a virtual file, or NULL when it is another kind of file. */
 struct iommufd_ctx *iommufd_ctx_of(struct vfile *f);
 
+/*
+ * The IOAS that stands in for a type1 container (IOMMU_VFIO_IOAS): make and choose one if
+ * none is chosen. -ENOMEM. Then: its id. -ENODEV: none is chosen (any more).
+ */
+int iommufd_compat_ioas_create(struct iommufd_ctx *ctx);
+int iommufd_compat_ioas_id(struct iommufd_ctx *ctx, uint32_t *id);
+
 /* A piece of IOVA space that a device cannot use for DMA. Inclusive ends. */
 struct iommufd_resv {
 	uint64_t start, last;

@@ -200,6 +200,7 @@ static inline struct iommufd_device *device_get(struct iommufd_ctx *ctx, uint32_
 
 /* ---- the objects' own files --------------------------------------------------- */
 
+int ioas_object_create(struct iommufd_ctx *ctx, struct iommufd_ioas **out);
 void ioas_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 void hwpt_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 void nested_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
@@ -344,6 +345,9 @@ long iommufd_ioas_copy(struct uapi_call *call);
 /* Map memory of the calling client at @iova; @prot may be 0, as with type1. */
 int map_user_at(struct uapi_call *call, struct ioas *ioas, uint64_t va, uint64_t length,
 		uint64_t iova, unsigned prot);
+/* compat_p2p.c: the same, and what shows a BAR is mapped as the BAR's dma-buf. */
+int map_user_or_bars_at(struct uapi_call *call, struct ioas *ioas, uint64_t va,
+			uint64_t length, uint64_t iova, unsigned prot);
 /* hwpt.c */
 long iommufd_hwpt_alloc(struct uapi_call *call);
 /* dirty.c */

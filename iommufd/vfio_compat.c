@@ -104,7 +104,8 @@ static long map_dma(struct uapi_call *call)
 	ioas = compat_ioas(ctx);
 	if (!ioas)
 		return -ENODEV;
-	err = map_user_at(call, ioas->ioas, cmd->vaddr, cmd->size, cmd->iova, prot);
+	err = (call->client->machine->compat_p2p ? map_user_or_bars_at : map_user_at)(
+		call, ioas->ioas, cmd->vaddr, cmd->size, cmd->iova, prot);
 	object_put(ctx, &ioas->obj);
 	return err;
 }

@@ -9,7 +9,7 @@
 
 #include "iommufd/private.h"
 
-static int get_chosen(struct iommufd_ctx *ctx, uint32_t *id)
+int iommufd_compat_ioas_id(struct iommufd_ctx *ctx, uint32_t *id)
 {
 	int err = 0;
 
@@ -29,6 +29,28 @@ static void choose(struct iommufd_ctx *ctx, struct iommufd_object *ioas)
 	pthread_mutex_unlock(&ctx->lock);
 }
 
+int iommufd_compat_ioas_create(struct iommufd_ctx *ctx)
+{
+	struct iommufd_ioas *ioas;
+	bool chosen = false;
+	int err = ioas_object_create(ctx, &ioas);
+
+	if (err)
+		return err;
+	pthread_mutex_lock(&ctx->lock);
+	if (!ctx->vfio_ioas) {
+		ctx->vfio_ioas = &ioas->obj;
+		chosen = true;
+	}
+	pthread_mutex_unlock(&ctx->lock);
+	/* From now on it is as if the client had made it. */
+	if (chosen)
+		object_publish(ctx, &ioas->obj);
+	else
+		object_abort(ctx, &ioas->obj);
+	return 0;
+}
+
 long iommufd_vfio_ioas(struct uapi_call *call)
 {
 	struct iommu_vfio_ioas *cmd = (void *)call->data;
@@ -40,7 +62,7 @@ long iommufd_vfio_ioas(struct uapi_call *call)
 		return -EOPNOTSUPP;
 	switch (cmd->op) {
 	case IOMMU_VFIO_IOAS_GET:
-		err = get_chosen(ctx, &cmd->ioas_id);
+		err = iommufd_compat_ioas_id(ctx, &cmd->ioas_id);
 		return err ? err : uapi_respond(call, sizeof(*cmd));
 	case IOMMU_VFIO_IOAS_SET:
 		ioas = ioas_get(ctx, cmd->ioas_id);

@@ -188,16 +188,25 @@ int describe_device(struct description *d, const char *text, char *error, size_t
 
 int describe_extension(struct description *d, const char *name, char *error, size_t cap)
 {
-	if (!strcmp(name, "multi-range-dmabuf")) {
-		d->multi_range_dmabuf = true;
-		return 0;
-	}
-	if (!strcmp(name, "unlimited-memlock")) {
-		d->unlimited_memlock = true;
+	const struct {
+		const char *name;
+		bool *on;
+	} known[] = {
+		{"multi-range-dmabuf", &d->multi_range_dmabuf},
+		{"unlimited-memlock", &d->unlimited_memlock},
+		{"compat-p2p", &d->compat_p2p},
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strcmp(name, known[i].name))
+			continue;
+		*known[i].on = true;
 		return 0;
 	}
 	return bad(error, cap,
-		   "%s: no such extension (multi-range-dmabuf, unlimited-memlock)", name);
+		   "%s: no such extension (multi-range-dmabuf, unlimited-memlock, "
+		   "compat-p2p)",
+		   name);
 }
 
 /* An option's value as text, whatever JSON type it was written in; NULL: another one. */

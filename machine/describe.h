@@ -45,7 +45,7 @@ struct description {
 	size_t n;
 	struct iommu_description *iommus;
 	size_t nr_iommus;
-	bool multi_range_dmabuf, unlimited_memlock;
+	bool multi_range_dmabuf, unlimited_memlock, compat_p2p;
 };
 
 /*

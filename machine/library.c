@@ -20,6 +20,7 @@
 #include "machine/local_client.h"
 #include "machine/machine.h"
 #include "port/fault_inject.h"
+#include "vfio/pci_device.h"
 
 struct uiommufd_machine {
 	struct machine *machine;
@@ -80,12 +81,28 @@ int uiommufd_machine_destroy(struct uiommufd_machine *m)
 	return left;
 }
 
+int uiommufd_set_vfs(struct uiommufd_machine *m, const char *bdf, unsigned n)
+{
+	struct pci_device *dev = machine_find_device(m->machine, bdf);
+	int err;
+
+	if (!dev)
+		return -ENODEV;
+	if (!sriov_total(dev))
+		return -ENOENT;
+	files_reap(m->machine->files);
+	err = sriov_enable(dev, n);
+	if (err != -EAGAIN)
+		return err;
+	sriov_stay(dev);
+	return -EBUSY;
+}
+
 int uiommufd_open(struct uiommufd_machine *m, const char *path, int flags)
 {
 	struct vfile *f;
 	int fd;
 
-	files_reap(m->machine->files);
 	fd = machine_open_node(m->machine, path, &f);
 	if (fd < 0)
 		return fd;

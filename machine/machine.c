@@ -59,46 +59,141 @@ static int describe(const struct uiommufd_config *config, struct description *d,
 	return err ? err : describe_complete(d, error, cap);
 }
 
-/* There is room for one for each device. */
 static struct machine_group *find_group(struct machine *m, unsigned number)
 {
-	struct machine_group *g = m->groups;
+	struct machine_group **v, *g;
 
-	while (g < m->groups + m->nr_groups && g->number != number)
-		g++;
-	if (g == m->groups + m->nr_groups) {
-		g->number = number;
-		m->nr_groups++;
-	}
+	for (size_t i = 0; i < m->nr_groups; i++)
+		if (m->groups[i]->number == number)
+			return m->groups[i];
+	v = realloc(m->groups, (m->nr_groups + 1) * sizeof(struct machine_group *));
+	if (!v)
+		return NULL;
+	m->groups = v;
+	g = calloc(1, sizeof(*g));
+	if (!g)
+		return NULL;
+	g->number = number;
+	m->groups[m->nr_groups++] = g;
 	return g;
+}
+
+/* A device at @place, which still lacks its number and what its group gives. */
+static int add_device(struct machine *m, const struct uiommufd_model *model,
+		      const struct uiommufd_option *options, size_t nr_options,
+		      struct pci_placement *place, char *error, size_t cap)
+{
+	struct machine_group *group = find_group(m, place->group);
+	struct pci_device **v;
+	int err;
+
+	v = realloc(m->devices, (m->nr_devices + 1) * sizeof(struct pci_device *));
+	if (!v || !group)
+		return -ENOMEM;
+	m->devices = v;
+	place->index = (unsigned)m->nr_devices;
+	place->group_key = group;
+	place->group_owner = &group->owner;
+	err = pci_device_create(m, model, options, nr_options, place, error, cap,
+				&m->devices[m->nr_devices]);
+	if (!err)
+		m->nr_devices++;
+	return err;
 }
 
 static int create_device(struct machine *m, const struct uiommufd_config *config,
 			 const struct device_description *desc, char *error, size_t cap)
 {
 	const struct uiommufd_model *model = find_model(config, desc->model);
-	struct machine_group *group = find_group(m, desc->group);
-	struct pci_placement placement = {
+	struct pci_placement place = {
 		.bdf = desc->bdf,
-		.index = (unsigned)m->nr_devices,
 		.group = desc->group,
-		.group_key = group,
-		.group_owner = &group->owner,
 		.unit = m->units ? &m->units[desc->iommu_index] : NULL,
 		.has_mmio = desc->has_mmio,
 		.mmio = desc->mmio,
 	};
-	int err;
 
 	if (!model) {
 		snprintf(error, cap, "%s: no such device model (uiommufd run --help)",
 			 desc->model);
 		return -EINVAL;
 	}
-	err = pci_device_create(m, model, desc->options, desc->nr_options, &placement,
-				error, cap, &m->devices[m->nr_devices]);
+	return add_device(m, model, desc->options, desc->nr_options, &place, error, cap);
+}
+
+/* ---- virtual functions ------------------------------------------------------------ */
+
+static unsigned routing_id(const struct pci_bdf *b)
+{
+	return (unsigned)b->bus << 8 | (unsigned)b->device << 3 | b->function;
+}
+
+static bool is_taken(const struct machine *m, const struct pci_bdf *bdf)
+{
+	for (size_t i = 0; i < m->nr_devices; i++) {
+		const struct pci_bdf *at = &pci_device_placement(m->devices[i])->bdf;
+
+		if (at->domain == bdf->domain && routing_id(at) == routing_id(bdf))
+			return true;
+	}
+	return false;
+}
+
+static unsigned unused_group(const struct machine *m)
+{
+	unsigned group = 1;
+
+	for (size_t i = 0; i < m->nr_groups; i++)
+		if (m->groups[i]->number >= group)
+			group = m->groups[i]->number + 1;
+	return group;
+}
+
+static int create_vf(struct machine *m, struct pci_device *pf, unsigned vf, char *error,
+		     size_t cap)
+{
+	const struct uiommufd_sriov *s = pci_device_desc(pf)->sriov;
+	const struct pci_bdf *at = &pci_device_placement(pf)->bdf;
+	unsigned id = routing_id(at) + s->offset + vf * s->stride;
+	struct pci_placement place = {
+		.bdf = {.domain = at->domain,
+			.bus = (uint8_t)(id >> 8),
+			.device = id >> 3 & 31,
+			.function = id & 7},
+		.group = unused_group(m),
+		.unit = pci_device_placement(pf)->unit,
+		.has_mmio = pci_device_placement(pf)->has_mmio,
+		.mmio = pci_device_placement(pf)->mmio,
+		.pf = pf,
+		.vf = vf,
+	};
+	char name[16];
+	int err;
+
+	if (id > 0xffff || is_taken(m, &place.bdf)) {
+		pci_bdf_format(at, name);
+		snprintf(error, cap, "%s: another device is where its VF %u belongs",
+			 name, vf);
+		return -EINVAL;
+	}
+	err = add_device(m, s->vf, s->vf_options, s->nr_vf_options, &place, error, cap);
 	if (!err)
-		m->nr_devices++;
+		pci_device_add_vf(pf, m->devices[m->nr_devices - 1]);
+	return err;
+}
+
+/* After all others, so that these keep their numbers and groups. */
+static int create_vfs(struct machine *m, char *error, size_t cap)
+{
+	size_t n = m->nr_devices;
+	int err = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct pci_device *pf = m->devices[i];
+
+		for (unsigned vf = 0; !err && vf < sriov_total(pf); vf++)
+			err = create_vf(m, pf, vf, error, cap);
+	}
 	return err;
 }
 
@@ -124,17 +219,14 @@ static int create_devices(struct machine *m, const struct uiommufd_config *confi
 		goto out;
 	m->multi_range_dmabuf = d.multi_range_dmabuf;
 	m->unlimited_memlock = d.unlimited_memlock;
+	m->compat_p2p = d.compat_p2p;
 	err = create_units(m, &d);
 	if (err)
 		goto out;
-	m->devices = calloc(d.n + 1, sizeof(struct pci_device *));
-	m->groups = calloc(d.n + 1, sizeof(*m->groups));
-	if (!m->devices || !m->groups) {
-		err = -ENOMEM;
-		goto out;
-	}
 	for (size_t i = 0; !err && i < d.n; i++)
 		err = create_device(m, config, &d.devices[i], error, cap);
+	if (!err)
+		err = create_vfs(m, error, cap);
 out:
 	describe_finish(&d);
 	return err;
@@ -189,6 +281,8 @@ int machine_destroy(struct machine *m)
 	for (size_t i = m->nr_devices; i-- > 0;)
 		pci_device_destroy(m->devices[i]);
 	free(m->devices);
+	for (size_t i = 0; i < m->nr_groups; i++)
+		free(m->groups[i]);
 	free(m->groups);
 	free(m->units);
 	accounting_destroy(m->accounting);
@@ -198,6 +292,23 @@ int machine_destroy(struct machine *m)
 	return left;
 }
 
+struct pci_device *machine_find_device(struct machine *m, const char *bdf)
+{
+	struct pci_bdf wanted;
+
+	if (pci_bdf_parse(bdf, &wanted))
+		return NULL;
+	for (size_t i = 0; i < m->nr_devices; i++) {
+		const struct pci_bdf *at = &pci_device_placement(m->devices[i])->bdf;
+
+		if (at->domain == wanted.domain &&
+		    routing_id(at) == routing_id(&wanted) &&
+		    pci_device_present(m->devices[i]))
+			return m->devices[i];
+	}
+	return NULL;
+}
+
 static struct pci_device *device_of_node(struct machine *m, const char *path)
 {
 	unsigned index;
@@ -205,7 +316,9 @@ static struct pci_device *device_of_node(struct machine *m, const char *path)
 
 	if (sscanf(path, "/dev/vfio/devices/vfio%u%n", &index, &used) != 1 || path[used])
 		return NULL;
-	return index < m->nr_devices ? m->devices[index] : NULL;
+	if (index >= m->nr_devices || !pci_device_present(m->devices[index]))
+		return NULL;
+	return m->devices[index];
 }
 
 static bool is_group_node(const char *path, unsigned *group)
@@ -223,6 +336,8 @@ int machine_open_node(struct machine *m, const char *path, struct vfile **out)
 	struct pci_device *dev;
 	unsigned group;
 
+	/* A group that was closed just before is free again. */
+	files_reap(m->files);
 	if (!strcmp(path, "/dev/iommu"))
 		return iommufd_open(m, out);
 	if (!strcmp(path, "/dev/vfio/vfio"))

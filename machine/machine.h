@@ -37,8 +37,8 @@ struct machine {
 	struct accounting *accounting; /* of what they pin; NULL: nobody counts */
 	struct pci_device **devices;
 	size_t nr_devices;
-	struct iommufd_unit *units; /* IOMMUs; NULL: a plain one; constant */
-	struct machine_group *groups; /* in use; constant but for their owners */
+	struct iommufd_unit *units;    /* IOMMUs; NULL: a plain one; constant */
+	struct machine_group **groups; /* in use; constant but for their owners */
 	size_t nr_groups;
 	struct uapi_trace *trace; /* NULL: off */
 	/* Calls of /dev/iommu besides Linux's uAPI; NULL: none. */
@@ -48,6 +48,7 @@ struct machine {
 	/* Extensions the user switched on. */
 	bool multi_range_dmabuf; /* several ranges per dma-buf in MAP_FILE */
 	bool unlimited_memlock;  /* RLIMIT_MEMLOCK stops nobody; it is counted */
+	bool compat_p2p;         /* MAP_DMA of /dev/iommu takes a BAR's addresses */
 };
 
 /* The device's character device numbers: what fstat and sysfs answer. Linux hands
@@ -63,9 +64,13 @@ int machine_create(const struct uiommufd_config *config, char *error, size_t err
 /* Releases what clients still hold; answers how many open files there were. */
 int machine_destroy(struct machine *m);
 
+/* The device at "0000:01:00.0", if it is present; else NULL. */
+struct pci_device *machine_find_device(struct machine *m, const char *bdf);
+
 /*
  * Open one of the machine's device nodes: "/dev/iommu", "/dev/vfio/devices/vfio0",
- * "/dev/vfio/vfio", "/dev/vfio/1". The vfile comes with a reference for the caller.
+ * "/dev/vfio/vfio", "/dev/vfio/1". What clients have closed before is released first; so
+ * no lock may be held. The vfile comes with a reference for the caller.
  * -ENOENT: no such node; -EBUSY: a group that is in use.
  */
 int machine_open_node(struct machine *m, const char *path, struct vfile **out);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pages and pairs of pages, for page tables.
+ * Pages and pairs of pages for page tables, and nodes of trees.
  *
- * A million areas have thousands of table pages, and random DMA goes through all of
- * them. malloc would scatter them, with a header between each two; here they come out of
- * chunks of 2 MiB, which the kernel backs with a huge page, so that a walk does not also
- * miss the CPU's own TLB.
+ * A million areas have thousands of table pages and of nodes, and random DMA or mapping
+ * goes through all of them. malloc would scatter them, with a header between each two;
+ * here they come out of chunks of 2 MiB, which the kernel backs with a huge page, so
+ * that a walk does not also miss the CPU's own TLB.
  *
- * There is a pool for each of the two sizes of block. The first block of a chunk is its
+ * There is a pool for each size of block. The first block of a chunk is its
  * header. A chunk is on its pool's list of those with free blocks, or full and on no
  * list. Free blocks are chained through their first word; blocks that were never handed
  * out are still zero and are not touched before. The first chunk asks for no huge page: a
@@ -34,30 +34,20 @@ static void *block_alloc(size_t bytes)
 
 	if (port_fail_now(PORT_FAIL_ALLOC))
 		return NULL;
-	p = aligned_alloc(PORT_PAGE_SIZE, bytes);
+	p = aligned_alloc(bytes < PORT_PAGE_SIZE ? bytes : PORT_PAGE_SIZE, bytes);
 	if (p)
 		memset(p, 0, bytes);
 	return p;
 }
 
-void *port_alloc_page(void)
-{
-	return block_alloc(PORT_PAGE_SIZE);
-}
-
-void port_free_page(void *p)
+static void block_free(void *p, size_t bytes)
 {
 	free(p);
 }
 
-void *port_alloc_page_pair(void)
+size_t port_pool_bytes(void)
 {
-	return block_alloc(2 * PORT_PAGE_SIZE);
-}
-
-void port_free_page_pair(void *p)
-{
-	free(p);
+	return 0;
 }
 
 #else
@@ -71,6 +61,7 @@ struct pool {
 	size_t block;
 	struct list usable; /* chunks with free blocks */
 	unsigned chunks, empty_chunks;
+	size_t used; /* blocks out there */
 };
 
 struct chunk {
@@ -81,13 +72,16 @@ struct chunk {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct pool page_pool = {
-	.block = PORT_PAGE_SIZE,
-	.usable = {&page_pool.usable, &page_pool.usable},
-};
-static struct pool pair_pool = {
-	.block = 2 * PORT_PAGE_SIZE,
-	.usable = {&pair_pool.usable, &pair_pool.usable},
+
+#define POOL(i, bytes)                                                                   \
+	[i] = {.block = (bytes), .usable = {&pools[i].usable, &pools[i].usable}}
+
+/* In ascending order. */
+static struct pool pools[] = {
+	POOL(0, 512),
+	POOL(1, 1024),
+	POOL(2, PORT_PAGE_SIZE),
+	POOL(3, 2 * PORT_PAGE_SIZE),
 };
 
 static bool is_full(const struct pool *pool, const struct chunk *c)
@@ -139,6 +133,7 @@ static void *take_block(struct pool *pool, struct chunk *c, bool *used_before)
 		c->free = *(void **)block;
 	else
 		block = (char *)c + c->fresh++ * pool->block;
+	pool->used++;
 	if (c->used++ == 0)
 		pool->empty_chunks--;
 	if (is_full(pool, c))
@@ -146,8 +141,18 @@ static void *take_block(struct pool *pool, struct chunk *c, bool *used_before)
 	return block;
 }
 
-static void *pool_alloc(struct pool *pool)
+static struct pool *pool_of(size_t bytes)
 {
+	struct pool *pool = pools;
+
+	while (pool->block < bytes)
+		pool++;
+	return pool;
+}
+
+static void *block_alloc(size_t bytes)
+{
+	struct pool *pool = pool_of(bytes);
 	bool used_before = false;
 	struct chunk *c = NULL;
 	void *block = NULL;
@@ -167,9 +172,10 @@ static void *pool_alloc(struct pool *pool)
 	return block;
 }
 
-static void pool_free(struct pool *pool, void *p)
+static void block_free(void *p, size_t bytes)
 {
 	struct chunk *c = (struct chunk *)((uintptr_t)p & ~(CHUNK_BYTES - 1));
+	struct pool *pool = pool_of(bytes);
 
 	if (!p)
 		return;
@@ -178,29 +184,51 @@ static void pool_free(struct pool *pool, void *p)
 		list_append(&pool->usable, &c->on_usable);
 	*(void **)p = c->free;
 	c->free = p;
+	pool->used--;
 	if (--c->used == 0 && pool->empty_chunks++ > 0)
 		chunk_destroy(pool, c);
 	pthread_mutex_unlock(&lock);
 }
 
+size_t port_pool_bytes(void)
+{
+	size_t bytes = 0;
+
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < ARRAY_LEN(pools); i++)
+		bytes += pools[i].used * pools[i].block;
+	pthread_mutex_unlock(&lock);
+	return bytes;
+}
+
+#endif
+
 void *port_alloc_page(void)
 {
-	return pool_alloc(&page_pool);
+	return block_alloc(PORT_PAGE_SIZE);
 }
 
 void port_free_page(void *p)
 {
-	pool_free(&page_pool, p);
+	block_free(p, PORT_PAGE_SIZE);
 }
 
 void *port_alloc_page_pair(void)
 {
-	return pool_alloc(&pair_pool);
+	return block_alloc(2 * PORT_PAGE_SIZE);
 }
 
 void port_free_page_pair(void *p)
 {
-	pool_free(&pair_pool, p);
+	block_free(p, 2 * PORT_PAGE_SIZE);
 }
 
-#endif
+void *port_alloc_node(size_t size)
+{
+	return block_alloc(size);
+}
+
+void port_free_node(void *p, size_t size)
+{
+	block_free(p, size);
+}

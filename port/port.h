@@ -17,6 +17,12 @@
  */
 int port_guard_install(void);
 
+/*
+ * Bytes of table pages and tree nodes that are handed out, which come from pools of
+ * their own. 0 under address and thread sanitizer, where they come from malloc.
+ */
+size_t port_pool_bytes(void);
+
 /* How many times port_bug() was called in this process. */
 unsigned long port_bug_count(void);
 

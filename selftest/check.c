@@ -48,18 +48,13 @@ static bool run_is_at(struct domain *d, uint64_t iova, const struct run *run,
 	return true;
 }
 
-static int check_map(struct client *c, struct domain *d, uint64_t iova, uint64_t length,
-		     uint64_t va)
+static int check_memory(struct client *c, struct domain *d, uint64_t iova,
+			uint64_t length, uint64_t va)
 {
-	uint64_t page = domain_min_page(d), end;
+	uint64_t page = domain_min_page(d);
 	struct mock_resolved r;
-	int err;
+	int err = mock_resolve(c, va, length, &r);
 
-	if ((iova | length | va) & (page - 1) || __builtin_add_overflow(va, length, &end))
-		return -EINVAL;
-	if (!length)
-		return 0;
-	err = mock_resolve(c, va, length, &r);
 	if (err)
 		return err;
 	for (size_t i = 0; !err && i < r.runs.n; i++) {
@@ -69,6 +64,28 @@ static int check_map(struct client *c, struct domain *d, uint64_t iova, uint64_t
 	}
 	mock_resolved_put(&r);
 	return err;
+}
+
+/* What is wrong with the first page that anything is wrong with. */
+static int check_map(struct client *c, struct domain *d, uint64_t iova, uint64_t length,
+		     uint64_t va)
+{
+	uint64_t page = domain_min_page(d), end;
+	int err;
+
+	if ((iova | length | va) & (page - 1) || __builtin_add_overflow(va, length, &end))
+		return -EINVAL;
+	if (!length)
+		return 0;
+	err = check_memory(c, d, iova, length, va);
+	if (err != -EFAULT)
+		return err;
+	for (uint64_t at = 0; at < length; at += page) {
+		err = check_memory(c, d, iova + at, page, va + at);
+		if (err)
+			return err;
+	}
+	return -EFAULT;
 }
 
 long mock_check_map(struct uapi_call *call)
@@ -104,12 +121,24 @@ static bool pins_are(struct memory *mem, const struct mock_resolved *r, unsigned
 	return true;
 }
 
+static int check_pins(struct client *c, uint64_t va, uint64_t length, unsigned pins)
+{
+	struct mock_resolved r;
+	int err = mock_resolve(c, va, length, &r);
+
+	if (err)
+		return err;
+	if (!pins_are(c->machine->memory, &r, pins))
+		err = -EIO;
+	mock_resolved_put(&r);
+	return err;
+}
+
 long mock_check_refs(struct uapi_call *call)
 {
 	const struct iommu_test_cmd *cmd = mock_cmd(call);
 	uint64_t va = cmd->check_refs.uptr, length = cmd->check_refs.length, end;
 	struct client *c = call->client;
-	struct mock_resolved r;
 	int err;
 
 	if ((va | length) & (PORT_PAGE_SIZE - 1) ||
@@ -117,12 +146,14 @@ long mock_check_refs(struct uapi_call *call)
 		return -EINVAL;
 	if (!length)
 		return 0;
-	err = mock_resolve(c, va, length, &r);
-	if (err)
-		return err;
-	if (!pins_are(c->machine->memory, &r, cmd->check_refs.refs))
-		err = -EIO;
-	mock_resolved_put(&r);
+	err = check_pins(c, va, length, cmd->check_refs.refs);
+	/* As in CHECK_MAP. */
+	for (uint64_t at = 0; err == -EFAULT && at < length; at += PORT_PAGE_SIZE) {
+		int page = check_pins(c, va + at, PORT_PAGE_SIZE, cmd->check_refs.refs);
+
+		if (page)
+			return page;
+	}
 	return err;
 }
 

@@ -57,6 +57,13 @@ struct vfile_ops {
 	 * of any exporter can be imported. NULL, or answering NULL: not a dma-buf.
 	 */
 	struct dmabuf *(*dmabuf)(struct vfile *f);
+	/*
+	 * A dma-buf over what a client's mapping of [offset, offset + length) shows, both
+	 * page-aligned. NULL: no mapping of it shows a device's memory. -EINVAL: that part
+	 * does not; -ENODEV: it is taken away.
+	 */
+	int (*slice)(struct vfile *f, uint64_t offset, uint64_t length,
+		     struct dmabuf **out);
 	/* What /proc/PID/fd/N says of it, if it is no node. NULL: "/name:". */
 	void (*link_text)(struct vfile *f, char *buf, size_t cap);
 	/*

@@ -9,10 +9,10 @@
  * revoked for good, interrupts are gone, it is reset, and leaves its iommufd.
  *
  * An open by the group (VFIO_GROUP_GET_DEVICE_FD) is as good as bound from the start; its
- * device translates as the group's container says. There may be several; the first
- * enables the device and the last disables it. Each keeps the group's node open. While
- * a group's node is open none of its devices can be bound, and the other way around
- * (group.c).
+ * device translates as the group's container says, or is bound to the iommufd that stands
+ * in for one. There may be several; the first enables the device and the last disables
+ * it. Each keeps the group's node open. While a group's node is open none of its devices
+ * can be bound by its own, and the other way around (group.c).
  *
  * `bound` goes up under device.bind and is read without it: a handler holds a reference
  * to the file, so what it sees does not go away under it.
@@ -49,16 +49,36 @@ static int answer(struct uapi_call *call, size_t offset, uint32_t value)
 
 /* ---- bind ------------------------------------------------------------------------- */
 
-/* No device here is a virtual function, so a token is never wanted. */
-static int check_token(struct client *c, const struct vfio_device_bind_iommufd *bind)
+static int check_token(struct pci_device *dev, struct client *c,
+		       const struct vfio_device_bind_iommufd *bind)
 {
-	uint8_t uuid[16];
+	uint8_t token[VF_TOKEN_BYTES];
 	int err;
 
 	if (!(bind->flags & VFIO_DEVICE_BIND_FLAG_TOKEN))
-		return 0;
-	err = client_copy_in(c, uuid, bind->token_uuid_ptr, sizeof(uuid));
-	return err ? err : -EINVAL;
+		return sriov_check_token(dev, NULL);
+	err = client_copy_in(c, token, bind->token_uuid_ptr, sizeof(token));
+	return err ? err : sriov_check_token(dev, token);
+}
+
+/* With device.bind held. */
+static int enter_iommufd(struct pci_device *dev, struct iommufd_ctx *ctx)
+{
+	int err = iommufd_device_bind(ctx, &dev->info, &dev->iommufd, &dev->devid);
+
+	if (!err)
+		dev->ctx = ctx;
+	return err;
+}
+
+/* With device.bind held. */
+static void leave_iommufd(struct pci_device *dev)
+{
+	if (!dev->iommufd)
+		return;
+	iommufd_device_unbind(dev->iommufd);
+	dev->iommufd = NULL;
+	dev->ctx = NULL;
 }
 
 /* With device.bind held. */
@@ -69,10 +89,9 @@ static int bind_to(struct vfio_file *file, struct iommufd_ctx *ctx)
 
 	if (dev->owner)
 		return -EINVAL;
-	err = iommufd_device_bind(ctx, &dev->info, &dev->iommufd, &dev->devid);
+	err = enter_iommufd(dev, ctx);
 	if (err)
 		return err;
-	dev->ctx = ctx;
 	dev->owner = file;
 	reset_enable(dev);
 	return 0;
@@ -82,12 +101,10 @@ static int bind_to(struct vfio_file *file, struct iommufd_ctx *ctx)
 static void unbind(struct pci_device *dev)
 {
 	reset_disable(dev);
-	iommufd_device_unbind(dev->iommufd);
+	leave_iommufd(dev);
 	port_mutex_lock(&dev->config_lock);
 	requesters_trim(dev);
 	port_mutex_unlock(&dev->config_lock);
-	dev->iommufd = NULL;
-	dev->ctx = NULL;
 	dev->owner = NULL;
 }
 
@@ -101,7 +118,7 @@ static int bind_locked(struct uapi_call *call,
 
 	if (file->bound)
 		return -EINVAL;
-	err = check_token(call->client, bind);
+	err = check_token(file->dev, call->client, bind);
 	if (err)
 		return err;
 	err = client_get_vfile(call->client, bind->iommufd, &f);
@@ -297,6 +314,7 @@ static void cdev_release(struct vfile *f)
 		port_mutex_unlock(&file->dev->bind);
 		vfio_group_unblock(file->dev->group);
 	}
+	sriov_close(file->dev);
 	port_free(file);
 }
 
@@ -307,9 +325,10 @@ static void by_group_release(struct vfile *f)
 
 	port_mutex_lock(&dev->bind);
 	if (!--dev->group_opens)
-		reset_disable(dev);
+		unbind(dev);
 	port_mutex_unlock(&dev->bind);
 	vfio_group_unuse(dev->group);
+	sriov_close(dev);
 	vfile_put(file->group_file);
 	port_free(file);
 }
@@ -319,12 +338,24 @@ static void by_group_link_text(struct vfile *f, char *buf, size_t cap)
 	snprintf(buf, cap, "anon_inode:[vfio-device]");
 }
 
+static int cdev_slice(struct vfile *f, uint64_t offset, uint64_t length,
+		      struct dmabuf **out)
+{
+	uint64_t index = VFILE_REGION_INDEX(offset);
+
+	if (index >= UIOMMUFD_BARS)
+		return -EINVAL;
+	return exports_slice(&file_of(f)->dev->bars[index], VFILE_REGION_OFFSET(offset),
+			     length, out);
+}
+
 static const struct vfile_ops cdev_ops = {
 	.name = "vfio-device",
 	.ioctl = cdev_ioctl,
 	.pread = cdev_pread,
 	.pwrite = cdev_pwrite,
 	.mmap = cdev_mmap,
+	.slice = cdev_slice,
 	.release = cdev_release,
 };
 
@@ -335,22 +366,28 @@ static const struct vfile_ops by_group_ops = {
 	.pread = cdev_pread,
 	.pwrite = cdev_pwrite,
 	.mmap = cdev_mmap,
+	.slice = cdev_slice,
 	.link_text = by_group_link_text,
 	.release = by_group_release,
 };
+
+static bool is_device(const struct vfile *f)
+{
+	return f->ops == &cdev_ops || f->ops == &by_group_ops;
+}
+
+bool vfio_is_device_or_group(struct vfile *f)
+{
+	return is_device(f) || vfio_group_of(f);
+}
 
 static struct pci_bar *bar_of(struct vfile *f, uint64_t offset)
 {
 	uint64_t index = VFILE_REGION_INDEX(offset);
 
-	if ((f->ops != &cdev_ops && f->ops != &by_group_ops) || index >= UIOMMUFD_BARS)
+	if (!is_device(f) || index >= UIOMMUFD_BARS)
 		return NULL;
 	return &file_of(f)->dev->bars[index];
-}
-
-const struct pci_bar *vfio_bar_of(struct vfile *f, uint64_t offset)
-{
-	return bar_of(f, offset);
 }
 
 /* The registers behind @n bytes of a client's mapping; NULL: it shows none. */
@@ -391,22 +428,53 @@ int vfio_mmio_write_64(struct vfile *f, uint64_t offset, const void *src, bool d
 	return bar_write_64(bar, VFILE_REGION_OFFSET(offset), src, deferrable, accepted);
 }
 
+/* With device.bind held. */
+static int first_open_by_group(struct pci_device *dev, struct iommufd_ctx *ctx)
+{
+	uint32_t ioas;
+	int err = ctx ? enter_iommufd(dev, ctx) : 0;
+
+	if (err)
+		return err;
+	reset_enable(dev);
+	if (!ctx)
+		return 0;
+	err = iommufd_compat_ioas_id(ctx, &ioas);
+	if (!err)
+		err = iommufd_device_attach(dev->iommufd, &ioas);
+	if (err)
+		unbind(dev);
+	return err;
+}
+
 int cdev_open_by_group(struct pci_device *dev, struct vfile *group_file,
-		       struct vfile **out)
+		       struct iommufd_ctx *ctx, struct vfile **out)
 {
 	struct vfio_file *file = port_alloc(sizeof(*file));
+	int err;
 
 	if (!file)
 		return -ENOMEM;
+	err = sriov_open(dev);
+	if (err) {
+		port_free(file);
+		return err;
+	}
+	port_mutex_lock(&dev->bind);
+	if (!dev->group_opens)
+		err = first_open_by_group(dev, ctx);
+	dev->group_opens += !err;
+	port_mutex_unlock(&dev->bind);
+	if (err) {
+		sriov_close(dev);
+		port_free(file);
+		return err;
+	}
 	vfile_init(&file->f, &by_group_ops, dev->storage_fd, VFILE_STORAGE_BYTES);
 	file->dev = dev;
 	file->bound = true;
 	vfile_get(group_file);
 	file->group_file = group_file;
-	port_mutex_lock(&dev->bind);
-	if (!dev->group_opens++)
-		reset_enable(dev);
-	port_mutex_unlock(&dev->bind);
 	*out = &file->f;
 	return 0;
 }
@@ -414,9 +482,15 @@ int cdev_open_by_group(struct pci_device *dev, struct vfile *group_file,
 int vfio_cdev_open(struct pci_device *dev, struct vfile **out)
 {
 	struct vfio_file *file = port_alloc(sizeof(*file));
+	int err;
 
 	if (!file)
 		return -ENOMEM;
+	err = sriov_open(dev);
+	if (err) {
+		port_free(file);
+		return err;
+	}
 	vfile_init(&file->f, &cdev_ops, dev->storage_fd, VFILE_STORAGE_BYTES);
 	file->f.rdev = makedev(MACHINE_VFIO_MAJOR, dev->place.index);
 	file->f.label = dev->label;

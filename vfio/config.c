@@ -64,7 +64,8 @@ static unsigned power(const struct pci_device *dev)
 
 bool config_memory_enabled(const struct pci_device *dev)
 {
-	return command(dev) & COMMAND_MEMORY && power(dev) == D0;
+	/* A virtual function's is always on. */
+	return (dev->sriov.pf || command(dev) & COMMAND_MEMORY) && power(dev) == D0;
 }
 
 bool config_io_enabled(const struct pci_device *dev)
@@ -194,11 +195,14 @@ static void write_command(struct pci_device *dev, const uint8_t *src, size_t n)
 }
 
 /*
- * There is no D1 and no D2: asking for them changes nothing. The way back from D3hot may
+ * There is no D1 and no D2: asking for them changes nothing, and neither does D3hot while
+ * there are virtual functions. The way back from D3hot may
  * reset the function; its configuration stays, as vfio-pci saves and restores it.
  */
 static void write_power(struct pci_device *dev, unsigned state)
 {
+	if (state == D3HOT && sriov_enabled(dev))
+		return;
 	port_rwlock_write_lock(&dev->memory);
 	if (state == D3HOT)
 		reset_cut(dev);

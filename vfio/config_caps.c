@@ -29,6 +29,8 @@
 #define STATUS_CAPS      0x10
 #define COMMAND_INIT     0x0103 /* I/O, memory, SERR#: as a host's firmware leaves it */
 #define COMMAND_BITS     0x0547 /* and bus master, parity, INTx disable */
+#define COMMAND_MEMORY   0x0002
+#define COMMAND_MASTER   0x0004
 #define COMMAND_NO_INTX  0x0400
 
 #define CAP_ID_PM        0x01
@@ -86,22 +88,25 @@ static void header(struct pci_device *dev)
 	v[INTERRUPT_PIN] = d->interrupt_pin;
 }
 
+unsigned config_bar_flags(const struct pci_bar *bar)
+{
+	if (bar->flags & UIOMMUFD_BAR_IO)
+		return 0x1;
+	return (bar->flags & UIOMMUFD_BAR_64BIT ? 0x4 : 0) |
+	       (bar->flags & UIOMMUFD_BAR_PREFETCH ? 0x8 : 0);
+}
+
 /* Sizing works as in hardware: the bits below the size stay what they are. */
 static void bar_register(struct pci_device *dev, const struct pci_bar *bar)
 {
 	struct pci_config *c = &dev->config;
 	unsigned offset = BAR0 + 4 * bar->index;
 	uint64_t mask = ~(bar->size - 1);
-	uint32_t flags = 0;
 
 	if (!bar->size)
 		return;
-	if (bar->flags & UIOMMUFD_BAR_IO)
-		flags = 0x1;
-	else
-		flags = (bar->flags & UIOMMUFD_BAR_64BIT ? 0x4 : 0) |
-			(bar->flags & UIOMMUFD_BAR_PREFETCH ? 0x8 : 0);
-	config_put32(c->hw_initial + offset, (bar->address & mask & 0xffffffff) | flags);
+	config_put32(c->hw_initial + offset,
+		     (bar->address & mask & 0xffffffff) | config_bar_flags(bar));
 	user32(c, offset, mask & 0xffffffff);
 	if (!(bar->flags & UIOMMUFD_BAR_64BIT))
 		return;
@@ -224,6 +229,32 @@ static void advanced(struct pci_device *dev, uint8_t **link)
 	c->is_virtual[c->af + 4] = c->user[c->af + 4] = 0x01;
 }
 
+/*
+ * A virtual function has no ids, BARs and memory enable of its own: they are the physical
+ * function's. Clients are shown them all the same, and memory is always on.
+ */
+static void virtual_function(struct pci_device *dev)
+{
+	struct pci_config *c = &dev->config;
+
+	config_put32(c->hw_initial, 0xffffffff);
+	config_put16(c->hw_initial + COMMAND, 0);
+	config_put16(c->hw_write + COMMAND, COMMAND_MASTER);
+	c->is_virtual[COMMAND] |= COMMAND_MEMORY;
+	c->virt_initial[COMMAND] = COMMAND_MEMORY;
+	memset(c->hw_initial + BAR0, 0, BARS_END - BAR0);
+	for (unsigned i = 0; i < UIOMMUFD_BARS; i++) {
+		unsigned at = BAR0 + 4 * i;
+
+		if (!dev->bars[i].size)
+			continue;
+		config_put32(c->virt_initial + at, config_bar_flags(&dev->bars[i]));
+		if (dev->bars[i].flags & UIOMMUFD_BAR_64BIT)
+			config_put32(c->virt_initial + at + 4, 0);
+	}
+	c->hw_initial[INTERRUPT_PIN] = c->virt_initial[INTERRUPT_PIN] = 0;
+}
+
 static const char *wrong(const struct uiommufd_device_desc *d)
 {
 	unsigned n = d->msi_vectors, end = d->config_offset + d->config_size;
@@ -257,6 +288,8 @@ int config_create(struct pci_device *dev, char *error, size_t cap)
 	msix(dev, &link);
 	advanced(dev, &link);
 	memcpy(c->virt_initial, c->hw_initial, CONFIG_BYTES);
+	if (dev->sriov.pf)
+		virtual_function(dev);
 	err = config_add_ext_caps(dev, error, cap);
 	if (!err)
 		config_restart(dev);

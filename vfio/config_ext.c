@@ -174,7 +174,9 @@ int config_add_ext_caps(struct pci_device *dev, char *error, size_t cap)
 	if (err)
 		return err;
 	err = serial_number(dev);
+	if (!err)
+		err = sriov_add_capability(dev);
 	if (err)
-		snprintf(error, cap, "no room for a serial number");
+		snprintf(error, cap, "no room for a serial number or SR-IOV");
 	return err;
 }

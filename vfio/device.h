@@ -7,6 +7,7 @@
 #define VFIO_DEVICE_H
 
 #include "core/port.h"
+#include "core/range_map.h"
 #include "machine/machine.h"
 #include "uapi/table.h"
 #include "uapi/vfile.h"
@@ -14,6 +15,7 @@
 #include "vfio/gate.h"
 #include "vfio/pci_device.h"
 #include "vfio/signal.h"
+#include "vfio/sriov.h"
 #include "vfio/watch.h"
 
 #define CONFIG_BYTES     4096u
@@ -85,6 +87,14 @@ struct page_requests {
 	struct list waits;
 };
 
+/* Which pages the device's DMA has written (dma_log.c). */
+struct dma_log {
+	struct port_mutex lock; /* a leaf */
+	_Atomic bool on;        /* changes under the lock */
+	bool broken;            /* something is missing */
+	struct range_map ranges, blocks;
+};
+
 struct export_set;
 struct vfio_group;
 
@@ -117,6 +127,7 @@ struct pci_device {
 	unsigned pasid_bits; /* of its own; 0: it has none; constant */
 	struct page_requests page_requests;
 
+	struct pci_sriov sriov;
 	struct vfio_group *group; /* constant */
 	struct port_mutex bind;
 	struct vfio_file *owner; /* bind: the open of the node that is bound; NULL */
@@ -140,6 +151,8 @@ struct pci_device {
 	struct gate gate;
 	struct pci_irqs irqs;
 	struct watcher watcher;
+
+	struct dma_log log;
 
 	struct port_mutex ioeventfds_lock;
 	struct list ioeventfds;
@@ -181,6 +194,8 @@ bool config_memory_enabled(const struct pci_device *dev);
 bool config_io_enabled(const struct pci_device *dev);
 bool config_master_enabled(const struct pci_device *dev);
 void config_set_power(struct pci_device *dev, unsigned state);
+/* The low bits of its register. */
+unsigned config_bar_flags(const struct pci_bar *bar);
 void config_restart(struct pci_device *dev);
 
 /* ---- config_caps.c, config_ext.c: what is in it ----------------------------------- */
@@ -270,6 +285,8 @@ long irq_info_ioctl(struct uapi_call *call);
 long irq_set_ioctl(struct uapi_call *call);
 /* What is enabled: the type, and the limit of MSI's Multiple Message Enable. */
 unsigned irq_type(struct pci_device *dev, unsigned *msi_log);
+/* The client is asked to let go of the device. */
+void irq_request(struct pci_device *dev);
 /* Nobody is told any more. */
 void irq_disable(struct pci_device *dev);
 
@@ -314,6 +331,17 @@ void irq_signal(struct pci_device *dev, int fd);
 long ioeventfd_ioctl(struct uapi_call *call);
 /* The client is gone. Not with device.memory held. */
 void ioeventfd_disable(struct pci_device *dev);
+
+/* ---- dma_log.c -------------------------------------------------------------------- */
+
+void dma_log_init(struct dma_log *log);
+void dma_log_finish(struct dma_log *log);
+/* The device has written [iova, iova + n). */
+void dma_log_note(struct dma_log *log, uint64_t iova, uint64_t n);
+void dma_log_stop(struct dma_log *log);
+/* START, STOP and REPORT: @va is the data, @n what argsz leaves for it. */
+long dma_log_feature(struct pci_device *dev, struct client *c, uint32_t flags,
+		     uint64_t va, size_t n);
 
 /* ---- device_api.c --------------------------------------------------------------- */
 
@@ -391,14 +419,13 @@ struct vfio_file {
 struct pci_device *vfio_device_of(struct uapi_call *call);
 /* Was the device opened by its group? */
 bool vfio_by_group(struct uapi_call *call);
-/* The BAR that an offset in a device's file lies in; NULL: none, or no device's file. */
-const struct pci_bar *vfio_bar_of(struct vfile *f, uint64_t offset);
 /*
  * Another open of the device by its group, whose lock is held and keeps cdevs from being
- * bound. Takes a reference to @group_file. The first open enables the device.
+ * bound. Takes a reference to @group_file. The first open enables the device, and binds
+ * and attaches it if the group is in an iommufd; @ctx: that, or NULL.
  */
 int cdev_open_by_group(struct pci_device *dev, struct vfile *group_file,
-		       struct vfile **out);
+		       struct iommufd_ctx *ctx, struct vfile **out);
 long cdev_bind(struct uapi_call *call);
 long cdev_attach(struct uapi_call *call);
 long cdev_detach(struct uapi_call *call);

@@ -95,6 +95,17 @@ static bool try_again(struct uiommufd_channel *ch, int err, const struct dma_fau
 	return err && page_request(ch->dev, ch->pasid, f);
 }
 
+/* After DMA that writes from @iova on, of @n bytes or up to the fault. */
+static int log_and_report(struct uiommufd_channel *ch, int err, uint64_t iova, uint64_t n,
+			  const struct dma_fault *f, struct uiommufd_fault *out)
+{
+	if (!err)
+		dma_log_note(&ch->dev->log, iova, n);
+	else if (f->write && f->iova > iova)
+		dma_log_note(&ch->dev->log, iova, f->iova - iova);
+	return report(err, f, out);
+}
+
 int uiommufd_dma_read(struct uiommufd_channel *ch, uint64_t iova, void *dst, size_t n,
 		      struct uiommufd_fault *fault)
 {
@@ -121,7 +132,7 @@ int uiommufd_dma_write(struct uiommufd_channel *ch, uint64_t iova, const void *s
 		err = dma_write(&ch->dma, iova + done, (const char *)src + done, n - done,
 				&f);
 	} while (try_again(ch, err, &f));
-	return report(err, &f, fault);
+	return log_and_report(ch, err, iova, n, &f, fault);
 }
 
 int uiommufd_dma_copy(struct uiommufd_channel *ch, uint64_t dst, uint64_t src, uint64_t n,
@@ -135,7 +146,10 @@ int uiommufd_dma_copy(struct uiommufd_channel *ch, uint64_t dst, uint64_t src, u
 		done = f.iova - (f.write ? dst : src);
 		err = dma_copy(&ch->dma, dst + done, src + done, n - done, &f);
 	} while (try_again(ch, err, &f));
-	return report(err, &f, fault);
+	/* What it could not read it has not written, either. */
+	if (err && !f.write && f.iova > src)
+		dma_log_note(&ch->dev->log, dst, f.iova - src);
+	return log_and_report(ch, err, dst, n, &f, fault);
 }
 
 int uiommufd_dma_fill(struct uiommufd_channel *ch, uint64_t dst, uint8_t byte, uint64_t n,
@@ -149,5 +163,5 @@ int uiommufd_dma_fill(struct uiommufd_channel *ch, uint64_t dst, uint8_t byte, u
 		done = f.iova - dst;
 		err = dma_fill(&ch->dma, dst + done, byte, n - done, &f);
 	} while (try_again(ch, err, &f));
-	return report(err, &f, fault);
+	return log_and_report(ch, err, dst, n, &f, fault);
 }

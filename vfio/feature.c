@@ -2,8 +2,9 @@
 /*
  * VFIO_DEVICE_FEATURE: the checks that hold for every feature, and the features.
  *
- * Served: DMA_BUF and the three of low power. Migration, dirty logging and VF tokens are
- * ENOTTY, as on a device whose driver does not have them.
+ * Served: DMA_BUF, the three of low power, and of devices that have it dirty logging.
+ * Migration and VF tokens are ENOTTY, as on a device whose driver does not have them; but
+ * for MIG_PRECOPY_INFOv2, which Linux 7.3 refuses with EINVAL then.
  */
 #include <errno.h>
 #include <string.h>
@@ -63,6 +64,22 @@ static long low_power_exit(struct pci_device *dev, uint32_t flags, size_t n)
 	return 0;
 }
 
+static long vf_token(struct pci_device *dev, struct client *c, uint32_t flags,
+		     uint64_t va, size_t n)
+{
+	uint8_t token[VF_TOKEN_BYTES];
+	int err;
+
+	if (!sriov_has_token(dev))
+		return -ENOTTY;
+	/* It cannot be read: it may be that of the client before. */
+	err = feature_check(flags, n, VFIO_DEVICE_FEATURE_SET, sizeof(token));
+	if (err != 1)
+		return err;
+	err = client_copy_in(c, token, va, sizeof(token));
+	return err ? err : sriov_set_token(dev, token);
+}
+
 static long serve(struct uapi_call *call, const struct vfio_device_feature *hdr)
 {
 	struct pci_device *dev = vfio_device_of(call);
@@ -70,6 +87,8 @@ static long serve(struct uapi_call *call, const struct vfio_device_feature *hdr)
 	size_t n = hdr->argsz - sizeof(*hdr);
 
 	switch (hdr->flags & VFIO_DEVICE_FEATURE_MASK) {
+	case VFIO_DEVICE_FEATURE_PCI_VF_TOKEN:
+		return vf_token(dev, call->client, hdr->flags, va, n);
 	case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY:
 		return low_power_entry(dev, hdr->flags, n);
 	case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP:
@@ -78,6 +97,12 @@ static long serve(struct uapi_call *call, const struct vfio_device_feature *hdr)
 		return low_power_exit(dev, hdr->flags, n);
 	case VFIO_DEVICE_FEATURE_DMA_BUF:
 		return exports_feature(dev, call->client, hdr->flags, va, n);
+	case VFIO_DEVICE_FEATURE_DMA_LOGGING_START:
+	case VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP:
+	case VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT:
+		return dma_log_feature(dev, call->client, hdr->flags, va, n);
+	case VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2:
+		return -EINVAL;
 	default:
 		return -ENOTTY;
 	}

@@ -27,8 +27,10 @@ struct vfio_group {
 	char label[32];
 	struct port_mutex lock;
 	bool open;
-	unsigned blocked;                 /* devices bound by their own nodes */
-	struct vfio_container *container; /* NULL: none */
+	unsigned blocked; /* devices bound by their own nodes */
+	/* At most one of them: what it is in. NULL: it is not. */
+	struct vfio_container *container;
+	struct vfile *iommufd; /* an open of /dev/iommu in place of a container */
 	struct group_link link;
 	unsigned users; /* opens of devices */
 };
@@ -148,24 +150,47 @@ static void unclaim(struct vfio_group *g)
 		atomic_store(g->owner, NULL);
 }
 
-/* With the lock held. */
-static int set_container(struct vfio_group *g, struct vfio_container *c)
+static bool has_iommu(const struct vfio_group *g)
+{
+	return g->container || g->iommufd;
+}
+
+static int enter_container(struct vfio_group *g, struct vfio_container *c)
 {
 	int err;
 
-	if (g->container)
-		return -EINVAL;
-	if (!c)
-		return -EBADFD;
 	if (!claim(g))
-		return -EBUSY;
+		return -EPERM;
 	err = vfio_container_attach(c, &g->link);
-	if (err) {
+	if (err)
 		unclaim(g);
+	else
+		g->container = c;
+	return err;
+}
+
+/* The devices are bound when they are opened; only then is the group anybody's. */
+static int enter_iommufd(struct vfio_group *g, struct vfile *f)
+{
+	int err = iommufd_compat_ioas_create(iommufd_ctx_of(f));
+
+	if (err)
 		return err;
-	}
-	g->container = c;
+	vfile_get(f);
+	g->iommufd = f;
 	return 0;
+}
+
+/* With the lock held. @f: NULL: no file of ours. */
+static int set_container(struct vfio_group *g, struct vfile *f)
+{
+	struct vfio_container *c = f ? vfio_container_of_file(f) : NULL;
+
+	if (has_iommu(g))
+		return -EINVAL;
+	if (c)
+		return enter_container(g, c);
+	return f && iommufd_ctx_of(f) ? enter_iommufd(g, f) : -EBADFD;
 }
 
 static long set_container_ioctl(struct uapi_call *call)
@@ -180,55 +205,73 @@ static long set_container_ioctl(struct uapi_call *call)
 	if (err)
 		return err;
 	port_mutex_lock(&g->lock);
-	err = set_container(g, f ? vfio_container_of_file(f) : NULL);
+	err = set_container(g, f);
 	port_mutex_unlock(&g->lock);
 	vfile_put(f);
 	return err;
 }
 
-/* With the lock held. The container, to be put by the caller without it. */
-static struct vfio_container *unset_container(struct vfio_group *g)
-{
-	struct vfio_container *c = g->container;
+/* What a group has left: to be put without its lock. */
+struct left {
+	struct vfio_container *container;
+	struct vfile *iommufd;
+};
 
-	if (!c)
-		return NULL;
-	vfio_container_detach(c, &g->link);
+/* With the lock held. Devices that are open keep to their iommufd. */
+static struct left leave(struct vfio_group *g)
+{
+	struct left left = {g->container, g->iommufd};
+
+	if (g->container) {
+		vfio_container_detach(g->container, &g->link);
+		unclaim(g);
+	}
 	g->container = NULL;
-	unclaim(g);
-	return c;
+	g->iommufd = NULL;
+	return left;
+}
+
+static void put_left(struct left left)
+{
+	if (left.container)
+		vfio_container_put(left.container);
+	vfile_put(left.iommufd);
 }
 
 static long unset_container_ioctl(struct uapi_call *call)
 {
 	struct vfio_group *g = call_group(call);
-	struct vfio_container *c = NULL;
+	struct left left = {0};
 	int err = 0;
 
 	port_mutex_lock(&g->lock);
-	if (!g->container)
+	if (!has_iommu(g))
 		err = -EINVAL;
-	else if (g->users)
+	else if (g->container && g->users)
 		err = -EBUSY;
 	else
-		c = unset_container(g);
+		left = leave(g);
 	port_mutex_unlock(&g->lock);
-	if (c)
-		vfio_container_put(c);
+	put_left(left);
 	return err;
 }
 
-/* Nobody else can have a device of an open group, so it is always viable. */
+/*
+ * Nobody else can have a device of an open group. It is not viable when it has left an
+ * iommufd that its open devices are still bound to.
+ */
 static long get_status_ioctl(struct uapi_call *call)
 {
 	struct vfio_group *g = call_group(call);
 	struct vfio_group_status status;
 
 	memcpy(&status, call->data, sizeof(status));
-	status.flags = VFIO_GROUP_FLAGS_VIABLE;
+	status.flags = 0;
 	port_mutex_lock(&g->lock);
-	if (g->container)
-		status.flags |= VFIO_GROUP_FLAGS_CONTAINER_SET;
+	if (has_iommu(g))
+		status.flags = VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE;
+	else if (!g->owner || !atomic_load(g->owner))
+		status.flags = VFIO_GROUP_FLAGS_VIABLE;
 	port_mutex_unlock(&g->lock);
 	memcpy(call->data, &status, sizeof(status));
 	return uapi_respond(call, sizeof(status));
@@ -250,12 +293,38 @@ static int copy_name(struct client *c, uint64_t va, char *name)
 	return -EINVAL;
 }
 
+#define TOKEN_OPTION "vf_token="
+#define UUID_CHARS   36
+
 /*
- * Is it the device's name? After it there may be spaces; an option such as a token is
- * -EINVAL, for no device here is a virtual function.
+ * What follows the device's name: spaces, and a token, at most one. *@has_token, and the
+ * token; or -EINVAL.
  */
-static int match(const struct pci_device *dev, const char *name)
+static int parse_options(const char *s, uint8_t token[VF_TOKEN_BYTES], bool *has_token)
 {
+	const size_t n = strlen(TOKEN_OPTION);
+	int err;
+
+	*has_token = false;
+	while (*(s += strspn(s, " "))) {
+		if (*has_token || strncmp(s, TOKEN_OPTION, n))
+			return -EINVAL;
+		err = sriov_parse_token(s + n, token);
+		if (err)
+			return err;
+		*has_token = true;
+		s += n + UUID_CHARS;
+	}
+	return 0;
+}
+
+/* 0: it is another device's name; 1: it is this one's, and may be opened. */
+static int match(struct pci_device *dev, const char *name)
+{
+	uint8_t token[VF_TOKEN_BYTES];
+	bool has_token;
+	int err;
+
 	const struct pci_bdf *b = &dev->place.bdf;
 	char own[32];
 	size_t n;
@@ -264,7 +333,10 @@ static int match(const struct pci_device *dev, const char *name)
 			     b->device, b->function);
 	if (strncmp(own, name, n) || (name[n] && name[n] != ' '))
 		return 0;
-	return name[n + strspn(name + n, " ")] ? -EINVAL : 1;
+	err = parse_options(name + n, token, &has_token);
+	if (!err)
+		err = sriov_check_token(dev, has_token ? token : NULL);
+	return err ? err : 1;
 }
 
 static int find_device(const struct vfio_group *g, const char *name,
@@ -274,7 +346,7 @@ static int find_device(const struct vfio_group *g, const char *name,
 
 	for_each_in_group(dev, g)
 	{
-		int result = match(dev, name);
+		int result = pci_device_present(dev) ? match(dev, name) : 0;
 
 		*out = dev;
 		if (result)
@@ -287,11 +359,12 @@ static int find_device(const struct vfio_group *g, const char *name,
 static int open_device(struct vfio_group *g, struct pci_device *dev, struct vfile *self,
 		       struct vfile **out)
 {
+	struct iommufd_ctx *ctx = g->iommufd ? iommufd_ctx_of(g->iommufd) : NULL;
 	int err;
 
-	if (!g->container || !vfio_container_has_iommu(g->container))
+	if (!ctx && (!g->container || !vfio_container_has_iommu(g->container)))
 		return -EINVAL;
-	err = cdev_open_by_group(dev, self, out);
+	err = cdev_open_by_group(dev, self, ctx, out);
 	if (!err)
 		g->users++;
 	return err;
@@ -371,15 +444,14 @@ static void group_release(struct vfile *f)
 {
 	struct group_file *file = file_of(f);
 	struct vfio_group *g = file->group;
-	struct vfio_container *c;
+	struct left left;
 
 	port_mutex_lock(&g->lock);
 	PORT_BUG_ON(g->users);
-	c = unset_container(g);
+	left = leave(g);
 	g->open = false;
 	port_mutex_unlock(&g->lock);
-	if (c)
-		vfio_container_put(c);
+	put_left(left);
 	port_free(file);
 }
 
@@ -414,7 +486,8 @@ int vfio_group_open(struct machine *m, unsigned group, struct vfile **out)
 	int err;
 
 	for (size_t i = 0; !g && i < m->nr_devices; i++)
-		if (m->devices[i]->place.group == group)
+		if (m->devices[i]->place.group == group &&
+		    pci_device_present(m->devices[i]))
 			g = m->devices[i]->group;
 	if (!g)
 		return -ENOENT;

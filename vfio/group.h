@@ -7,7 +7,9 @@
  * by its own node, and while one is bound the group's node cannot be opened. The open
  * group is put into a container; a container that has groups is given an IOMMU
  * interface (type1), which all its groups' devices translate through from then on; then
- * devices are opened through the group.
+ * devices are opened through the group. An open of /dev/iommu can take the container's
+ * place: each device is then bound to it when it is opened, and attached to the IOAS that
+ * IOMMU_VFIO_IOAS chooses.
  *
  * Lifetimes. An open device keeps its group's open; a group keeps the container it is
  * in. The interface goes with the last group; a call at work may keep it a little

@@ -4,9 +4,10 @@
  * cannot.
  *
  * A client of an iommufd may do it when it owns every function there: each is bound to
- * its iommufd, or belongs to a group of which a function is. A client that opened the
- * device by its group shows the open nodes of the groups of all of them. All functions
- * are locked and cut before the first is reset, in the order of their index.
+ * its iommufd, or belongs to a group of which a function is, on this bus or not. A client
+ * that opened the device by its group shows the open nodes of the groups of all of them.
+ * All functions are locked and cut before the first is reset, in the order of their
+ * index.
  */
 #include <errno.h>
 #include <string.h>
@@ -42,12 +43,15 @@ static struct pci_device *next_on_bus(const struct pci_device *dev, size_t *i)
 #define for_each_on_bus(it, dev)                                                         \
 	for (size_t it##_i = 0; (it = next_on_bus(dev, &it##_i)); it##_i++)
 
+/* Virtual functions come and go, but not while the bindings of the bus are locked. */
+#define for_each_present(it, dev) for_each_on_bus(it, dev) if (pci_device_present(it))
+
 static uint32_t count_on_bus(const struct pci_device *dev)
 {
 	struct pci_device *it;
 	uint32_t n = 0;
 
-	for_each_on_bus(it, dev) n++;
+	for_each_present(it, dev) n++;
 	return n;
 }
 
@@ -56,31 +60,56 @@ bool hot_reset_alone(const struct pci_device *dev)
 	return count_on_bus(dev) <= 1;
 }
 
+/* Does the group of @member reach onto the bus? */
+static bool concerns(const struct pci_device *dev, const struct pci_device *member)
+{
+	struct pci_device *it;
+
+	for_each_on_bus(it, dev)
+	{
+		if (it->place.group_key == member->place.group_key)
+			return true;
+	}
+	return false;
+}
+
+/* The devices that decide who owns the bus, with an index from *@i on. */
+static struct pci_device *next_concerned(const struct pci_device *dev, size_t *i)
+{
+	const struct machine *m = dev->machine;
+
+	for (; *i < m->nr_devices; ++*i) {
+		if (concerns(dev, m->devices[*i]))
+			return m->devices[*i];
+	}
+	return NULL;
+}
+
+#define for_each_concerned(it, dev)                                                      \
+	for (size_t it##_i = 0; (it = next_concerned(dev, &it##_i)); it##_i++)
+
 static void lock_bindings(struct pci_device *dev)
 {
 	struct pci_device *it;
 
-	for_each_on_bus(it, dev) port_mutex_lock(&it->bind);
+	for_each_concerned(it, dev) port_mutex_lock(&it->bind);
 }
 
 static void unlock_bindings(struct pci_device *dev)
 {
 	struct pci_device *it;
 
-	for_each_on_bus(it, dev) port_mutex_unlock(&it->bind);
+	for_each_concerned(it, dev) port_mutex_unlock(&it->bind);
 }
 
-/*
- * What @it is to the owner of @dev, with the bindings of the bus locked. (A group that
- * reaches beyond the bus is judged by its members here.)
- */
+/* What @it is to the owner of @dev, with the bindings locked. */
 static uint32_t devid_of(const struct pci_device *dev, const struct pci_device *it)
 {
 	struct pci_device *member;
 
 	if (it->ctx == dev->ctx)
 		return it->devid;
-	for_each_on_bus(member, dev)
+	for_each_concerned(member, dev)
 	{
 		if (member->ctx == dev->ctx &&
 		    member->place.group_key == it->place.group_key)
@@ -100,7 +129,7 @@ static int store_devices(struct uapi_call *call, struct pci_device *dev, uint32_
 	if (!by_group)
 		*flags = VFIO_PCI_HOT_RESET_FLAG_DEV_ID |
 			 VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
-	for_each_on_bus(it, dev)
+	for_each_present(it, dev)
 	{
 		const struct pci_bdf *b = &it->place.bdf;
 
@@ -147,11 +176,11 @@ static void reset_bus(struct pci_device *dev)
 {
 	struct pci_device *it;
 
-	for_each_on_bus(it, dev) port_mutex_lock(&it->config_lock);
-	for_each_on_bus(it, dev) reset_begin(it);
-	for_each_on_bus(it, dev) reset_model(it, UIOMMUFD_RESET_FUNCTION);
-	for_each_on_bus(it, dev) reset_end(it);
-	for_each_on_bus(it, dev) port_mutex_unlock(&it->config_lock);
+	for_each_present(it, dev) port_mutex_lock(&it->config_lock);
+	for_each_present(it, dev) reset_begin(it);
+	for_each_present(it, dev) reset_model(it, UIOMMUFD_RESET_FUNCTION);
+	for_each_present(it, dev) reset_end(it);
+	for_each_present(it, dev) port_mutex_unlock(&it->config_lock);
 }
 
 /* ---- by groups -------------------------------------------------------------------- */
@@ -209,7 +238,7 @@ static long reset_by_groups(struct uapi_call *call, struct pci_device *dev, uint
 		return -ENOMEM;
 	while (!err && groups->n < n)
 		err = add_group(call, groups);
-	for_each_on_bus(it, dev)
+	for_each_present(it, dev)
 	{
 		if (!err && !shown(groups, it))
 			err = -EINVAL;
@@ -231,7 +260,7 @@ static long reset_by_ownership(struct pci_device *dev)
 	long err = 0;
 
 	lock_bindings(dev);
-	for_each_on_bus(it, dev)
+	for_each_present(it, dev)
 	{
 		if (devid_of(dev, it) == (uint32_t)VFIO_PCI_DEVID_NOT_OWNED)
 			err = -EINVAL;
@@ -251,9 +280,9 @@ long hot_reset_ioctl(struct uapi_call *call)
 	memcpy(&hdr, call->data, sizeof(hdr));
 	if (hdr.flags)
 		return -EINVAL;
-	if (!hot_reset_has_bus(dev))
-		return -ENODEV;
 	if (by_group != (hdr.count != 0))
 		return -EINVAL;
+	if (!hot_reset_has_bus(dev))
+		return -ENODEV;
 	return by_group ? reset_by_groups(call, dev, hdr.count) : reset_by_ownership(dev);
 }

@@ -151,6 +151,13 @@ void irq_disable(struct pci_device *dev)
 	watch_remove(gone);
 }
 
+void irq_request(struct pci_device *dev)
+{
+	port_mutex_lock(&dev->irqs.lock);
+	irq_signal(dev, dev->irqs.req);
+	port_mutex_unlock(&dev->irqs.lock);
+}
+
 /* ---- info ------------------------------------------------------------------------- */
 
 long irq_info_ioctl(struct uapi_call *call)

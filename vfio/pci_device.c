@@ -55,7 +55,9 @@ static int device_init(struct pci_device *dev)
 	port_mutex_init(&dev->config_lock);
 	port_rwlock_init(&dev->memory);
 	dma_requester_init(&dev->requester);
+	sriov_init(dev, dev->place.pf, dev->place.vf);
 	watcher_init(&dev->watcher);
+	dma_log_init(&dev->log);
 	list_init(&dev->ioeventfds);
 	port_mutex_init(&dev->ioeventfds_lock);
 	return 0;
@@ -64,8 +66,10 @@ static int device_init(struct pci_device *dev)
 static void device_finish(struct pci_device *dev)
 {
 	port_mutex_finish(&dev->ioeventfds_lock);
+	dma_log_finish(&dev->log);
 	watcher_finish(&dev->watcher);
 	requesters_trim(dev);
+	sriov_finish(dev);
 	dma_requester_finish(&dev->requester);
 	page_requests_finish(&dev->page_requests);
 	port_rwlock_finish(&dev->memory);
@@ -128,6 +132,8 @@ static int create_parts(struct pci_device *dev, char *error, size_t cap)
 	if (!err)
 		err = rom_create(dev);
 	if (!err)
+		err = sriov_create(dev, error, cap);
+	if (!err)
 		err = config_create(dev, error, cap);
 	if (err)
 		return err;
@@ -141,7 +147,8 @@ static int create_parts(struct pci_device *dev, char *error, size_t cap)
 		.page_answer = asks_for_pages(&dev->desc) ? page_request_answered : NULL,
 	};
 	iommufd_unit_connect(dev->place.unit, &dev->info);
-	reset_model(dev, UIOMMUFD_RESET_POWER_ON);
+	if (dev->sriov.powered)
+		reset_model(dev, UIOMMUFD_RESET_POWER_ON);
 	return 0;
 }
 
@@ -155,13 +162,13 @@ int pci_device_create(struct machine *m, const struct uiommufd_model *model,
 
 	if (!dev)
 		return -ENOMEM;
+	dev->place = *placement;
 	err = device_init(dev);
 	if (err) {
 		port_free(dev);
 		return err;
 	}
 	dev->machine = m;
-	dev->place = *placement;
 	snprintf(dev->label, sizeof(dev->label), "/dev/vfio/devices/vfio%u",
 		 placement->index);
 	err = create_model(dev, model, options, nr_options, error, error_cap);

@@ -8,6 +8,7 @@
  *
  * Locks, outermost first; where several devices are locked (hot reset) each step goes
  * through them in the order of their index:
+ *   sriov.enabling  (vfio/sriov.h) which virtual functions there are;
  *   group, container, type1 (vfio/group.h): of the legacy path;
  *   device.bind    who has it open and bound; held over bind, attach, detach, close;
  *   device.ioeventfds  (ioeventfd.c)
@@ -50,6 +51,8 @@ struct pci_placement {
 	unsigned group;                     /* IOMMU group number */
 	const void *group_key;              /* the same for all devices of the group */
 	_Atomic(const void *) *group_owner; /* iommufd_device_info.group_owner */
+	struct pci_device *pf;              /* of a virtual function; else NULL */
+	unsigned vf;                        /* and its number */
 	const struct iommufd_unit *unit;    /* NULL: a plain VT-d unit */
 	bool has_mmio; /* the user says how registers are reached: @mmio */
 	enum uiommufd_mmio mmio;
@@ -61,6 +64,26 @@ int pci_device_create(struct machine *m, const struct uiommufd_model *model,
 		      size_t error_cap, struct pci_device **out);
 /* No client has it open. Dma-bufs of it may still exist: they are orphans by now. */
 void pci_device_destroy(struct pci_device *dev);
+
+/*
+ * SR-IOV. The virtual functions of a device are made after it and destroyed before it;
+ * @vf was placed as one of @pf.
+ */
+void pci_device_add_vf(struct pci_device *pf, struct pci_device *vf);
+/* Is it there? A virtual function is not until it is enabled. */
+bool pci_device_present(const struct pci_device *dev);
+/* The physical function of a virtual one; else NULL. */
+struct pci_device *pci_device_pf(const struct pci_device *dev);
+/* How many virtual functions it can have, and has. */
+unsigned sriov_total(const struct pci_device *dev);
+unsigned sriov_enabled(const struct pci_device *dev);
+/*
+ * Have @n of them. -ERANGE: more than it can have; -EBUSY: it has some, and @n is not 0;
+ * -EAGAIN: some that are to go are still open; their clients were asked to let go, and no
+ * new one gets them: call again, or sriov_stay() to leave things as they are.
+ */
+int sriov_enable(struct pci_device *pf, unsigned n);
+void sriov_stay(struct pci_device *pf);
 
 const struct pci_placement *pci_device_placement(const struct pci_device *dev);
 const struct uiommufd_device_desc *pci_device_desc(const struct pci_device *dev);
@@ -98,6 +121,9 @@ int vfio_cdev_open(struct pci_device *dev, struct vfile **out);
 int vfio_group_open(struct machine *m, unsigned group, struct vfile **out);
 /* A new open of /dev/vfio/vfio. */
 int vfio_container_open(struct vfile **out);
+
+/* Is it what KVM takes for a VFIO file: an open of a device, or of a group's node? */
+bool vfio_is_device_or_group(struct vfile *f);
 
 /* The dma-buf behind a virtual file, with a reference, or NULL when it is none. */
 struct dmabuf *vfio_dmabuf_of(struct vfile *f);

@@ -98,6 +98,7 @@ long reset_ioctl(struct uapi_call *call)
 
 void reset_enable(struct pci_device *dev)
 {
+	sriov_use(dev);
 	port_mutex_lock(&dev->config_lock);
 	config_restart(dev);
 	reset_begin(dev);
@@ -125,12 +126,14 @@ void reset_disable(struct pci_device *dev)
 	reset_cut(dev);
 	exports_orphan(dev->exports);
 	requesters_set_master(dev, false);
+	dma_log_stop(&dev->log);
 	irq_disable(dev);
 	config_restart(dev);
 	if (reset_possible(dev))
 		reset_model(dev, UIOMMUFD_RESET_FUNCTION);
 	port_rwlock_write_unlock(&dev->memory);
 	port_mutex_unlock(&dev->config_lock);
+	sriov_unuse(dev);
 }
 
 /* ---- low power -------------------------------------------------------------------- */

@@ -385,31 +385,31 @@ static int map_memory(struct type1 *t, struct client *c, uint64_t va, uint64_t i
 	return map_pages(t, pages, iova, size, prot);
 }
 
-/* Memory that the device has taken away is like memory that is not there. */
-static int map_bar(struct type1 *t, const struct pci_bar *bar, uint64_t offset,
-		   uint64_t iova, uint64_t size, unsigned prot)
+static int map_slice(struct type1 *t, const struct client_vma *vma, uint64_t iova,
+		     uint64_t size, unsigned prot)
 {
 	struct pages *pages;
 	struct dmabuf *buf;
-	int err = exports_slice(bar, offset, size, &buf);
+	int err = vma->file->ops->slice(vma->file, vma->offset, size, &buf);
 
-	if (!err) {
-		err = pages_create_dmabuf(buf, 0, size, prot & IOAS_WRITE, false, &pages);
-		dmabuf_put(buf);
-	}
-	if (!err)
-		err = map_pages(t, pages, iova, size, prot);
-	return err && err != -ENOMEM ? -EFAULT : err;
+	if (err)
+		return err;
+	err = pages_create_dmabuf(buf, 0, size, prot & IOAS_WRITE, false, &pages);
+	dmabuf_put(buf);
+	return err ? err : map_pages(t, pages, iova, size, prot);
 }
 
+/* Memory that the device has taken away is like memory that is not there. */
 static int map_device(struct type1 *t, const struct client_vma *vma, uint64_t iova,
 		      uint64_t size, unsigned prot)
 {
-	const struct pci_bar *bar = vfio_bar_of(vma->file, vma->offset);
+	int err;
 
-	if (!bar || !vma->readable || (prot & IOAS_WRITE && !vma->writable))
+	if (!vma->file->ops->slice || !vma->readable ||
+	    (prot & IOAS_WRITE && !vma->writable))
 		return -EFAULT;
-	return map_bar(t, bar, VFILE_REGION_OFFSET(vma->offset), iova, size, prot);
+	err = map_slice(t, vma, iova, size, prot);
+	return err && err != -ENOMEM ? -EFAULT : err;
 }
 
 /* One mapping of the client's at a time; *@done: how far that went. */

@@ -94,9 +94,28 @@ struct uiommufd_ext_cap {
 	const void *bytes; /* `size` of them; NULL: zeroes */
 };
 
+#define UIOMMUFD_VFS_MAX 64
+
+struct uiommufd_model;
+struct uiommufd_option;
+
+/*
+ * SR-IOV: the device is a physical function and can have virtual ones. They come and go
+ * as the user says (sriov_numvfs in sysfs); each is a device of its own, made by the
+ * model
+ * @vf. VF i has the device's routing ID + offset + i * stride.
+ */
+struct uiommufd_sriov {
+	unsigned total;          /* 1 to UIOMMUFD_VFS_MAX */
+	uint16_t offset, stride; /* not 0; stride may be if there is but one */
+	const struct uiommufd_model *vf;
+	const struct uiommufd_option *vf_options;
+	size_t nr_vf_options;
+};
+
 /*
  * What the model tells of itself; copied. What pointers point to (rom, ext_caps and their
- * bytes) stays the model's and unchanged for the device's whole life.
+ * bytes, sriov) stays the model's and unchanged for the device's whole life.
  */
 struct uiommufd_device_desc {
 	uint16_t vendor_id, device_id;
@@ -119,6 +138,7 @@ struct uiommufd_device_desc {
 	size_t rom_size;
 	const struct uiommufd_ext_cap *ext_caps; /* in the order of the chain */
 	unsigned nr_ext_caps;
+	const struct uiommufd_sriov *sriov; /* NULL: no virtual functions */
 	/* VFIO_DEVICE_FEATURE_DMA_LOGGING: clients are told which pages its DMA wrote. */
 	bool dma_logging;
 	/*
@@ -139,13 +159,6 @@ struct uiommufd_device_ops {
 	void (*mmio_write)(void *model, unsigned bar, uint64_t offset, unsigned size,
 			   uint64_t value);
 	/*
-	 * The model's registers in configuration space (desc.config_offset); 1, 2 or 4
-	 * bytes, naturally aligned; @offset counts from the start of configuration space.
-	 * Without them the registers read as zero.
-	 */
-	uint32_t (*config_read)(void *model, unsigned offset, unsigned size);
-	void (*config_write)(void *model, unsigned offset, unsigned size, uint32_t value);
-	/*
 	 * 64 bytes at once, to an offset that 64 divides: movdir64b, a pwrite of 64 bytes
 	 * or a peer's write of as many, or, @deferrable, enqcmd. False: not accepted,
 	 * which enqcmd is told and other writers are not. NULL: eight mmio_writes of 8
@@ -153,6 +166,13 @@ struct uiommufd_device_ops {
 	 */
 	bool (*mmio_write_64)(void *model, unsigned bar, uint64_t offset,
 			      const void *bytes, bool deferrable);
+	/*
+	 * The model's registers in configuration space (desc.config_offset); 1, 2 or 4
+	 * bytes, naturally aligned; @offset counts from the start of configuration space.
+	 * Without them the registers read as zero.
+	 */
+	uint32_t (*config_read)(void *model, unsigned offset, unsigned size);
+	void (*config_write)(void *model, unsigned offset, unsigned size, uint32_t value);
 };
 
 /* A name=value option given by the user ("vram=1G"). */
@@ -178,6 +198,12 @@ struct uiommufd_model {
 /* Say why create failed. */
 void uiommufd_device_error(struct uiommufd_device *dev, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/*
+ * Of a virtual function: the model of its physical one, which outlives it, and its number
+ * to *@index. NULL: the device is no virtual function.
+ */
+void *uiommufd_pf_model(struct uiommufd_device *vf, unsigned *index);
 
 /* "4096", "64K", "16M", "1G": bytes. -EINVAL, -ERANGE. */
 int uiommufd_parse_size(const char *text, uint64_t *bytes);

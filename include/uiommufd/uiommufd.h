@@ -9,9 +9,9 @@
  * mapped with mmap(2), and are closed with uiommufd_close().
  *
  * Thread-safe unless said otherwise. Functions return 0 (or a value >= 0) or a negative
- * errno. The library never aborts or exits. Machines are independent of each other; outside
- * of them there is only what a process has one of: the fault handler below, the threads'
- * registration with liburcu, and a pool of pages.
+ * errno. The library never aborts or exits. Machines are independent of each other;
+ * outside of them there is only what a process has one of: the fault handler below, the
+ * threads' registration with liburcu, and a pool of pages.
  *
  * One process-wide thing is needed: DMA into memory whose file was truncated raises
  * SIGBUS, which the library turns into a DMA fault. uiommufd_machine_create() installs
@@ -79,6 +79,14 @@ int uiommufd_machine_create(const struct uiommufd_config *config, char *error,
  * were still open. Takes NULL.
  */
 int uiommufd_machine_destroy(struct uiommufd_machine *m);
+
+/*
+ * Have @n virtual functions of the device at @bdf ("0000:01:00.0"), as a write to its
+ * sriov_numvfs. -ENODEV: there is no such device; -ENOENT: it has none; -ERANGE: more
+ * than it can have; -EBUSY: it has some and @n is not 0, or some that are to go are still
+ * open: who has them was told to let go (VFIO's REQ interrupt).
+ */
+int uiommufd_set_vfs(struct uiommufd_machine *m, const char *bdf, unsigned n);
 
 /*
  * Open a device node of the machine by the path a program would use. -ENOENT: not one

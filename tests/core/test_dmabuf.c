@@ -29,12 +29,17 @@ struct importer {
 	bool saw_revoked;
 };
 
-static void invalidate(struct dmabuf_attachment *a, struct domain_gather *gather)
+static void invalidate(struct dmabuf_attachment *const *v, size_t n,
+		       struct domain_gather *gather)
 {
-	struct importer *i = a->priv;
+	assert_true(n > 0 && n <= DMABUF_INVALIDATE);
+	for (size_t k = 0; k < n; k++) {
+		struct importer *i = v[k]->priv;
 
-	i->invalidated++;
-	i->saw_revoked = a->buf->revoked;
+		assert_ptr_equal(v[k]->ops, v[0]->ops);
+		i->invalidated++;
+		i->saw_revoked = v[k]->buf->revoked;
+	}
 }
 
 static int on_map(struct dmabuf_attachment *a)
@@ -153,6 +158,37 @@ static void revoke_restore_orphan(void **state)
 	assert_int_equal(fakes.buffers, 1);
 	dmabuf_detach(&late.a);
 	dmabuf_put(NULL);
+	assert_clean();
+}
+
+/* More importers than are told at once, of two kinds: each once, kinds not mixed. */
+static void many_importers(void **state)
+{
+	static const enum dmabuf_interconnect phys[] = {DMABUF_IC_PHYS};
+	const struct dmabuf_importer_ops kinds[2] = {
+		{phys, 1, DMABUF_REVOCABLE, invalidate},
+		{phys, 1, DMABUF_MOVABLE, invalidate},
+	};
+	static struct importer v[5 * DMABUF_INVALIDATE];
+	struct fake_buffer b = plain;
+	struct dmabuf *buf;
+
+	b.contracts = 1u << DMABUF_REVOCABLE | 1u << DMABUF_MOVABLE;
+	buf = make(&b);
+	memset(v, 0, sizeof(v));
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		bool other = i > DMABUF_INVALIDATE && i % 37 < 2;
+
+		assert_int_equal(
+			dmabuf_attach(buf, &v[i].a, &kinds[other], &v[i], on_map), 0);
+	}
+	dmabuf_revoke(buf);
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		assert_int_equal(v[i].invalidated, 1);
+		assert_true(v[i].saw_revoked);
+		dmabuf_detach(&v[i].a);
+	}
+	dmabuf_put(buf);
 	assert_clean();
 }
 
@@ -289,6 +325,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(negotiation, fixture_setup),
 		cmocka_unit_test_setup(revoke_restore_orphan, fixture_setup),
+		cmocka_unit_test_setup(many_importers, fixture_setup),
 		cmocka_unit_test_setup(born_revoked, fixture_setup),
 		cmocka_unit_test_setup(slices, fixture_setup),
 		cmocka_unit_test_setup(several_ranges, fixture_setup),

@@ -89,6 +89,11 @@ static void test_parts_of_runs(void **state)
 	check_at(w.d, 2 * M, 80 * G, PT_READ | PT_MMIO);
 	check_at(w.d, 6 * M - 1, 80 * G + 4 * M - 1, PT_READ | PT_MMIO);
 	check_at(w.d, 6 * M, 96 * G, PT_READ);
+	/* An entry, a large page, a hole in a table, no table, beyond the aperture. */
+	for (unsigned i = 0; i < 5; i++)
+		domain_prefetch(w.d, (uint64_t[]){2 * M - PAGE, 2 * M, 0, 512 * G,
+						  UINT64_MAX}[i]);
+	check_at(w.d, 6 * M, 96 * G, PT_READ);
 	assert_int_equal(page_at(w.d, 2 * M), 2 * M);
 	assert_int_equal(page_at(w.d, 2 * M - PAGE - 1), 0);
 	assert_int_equal(page_at(w.d, 6 * M + PAGE), 0);

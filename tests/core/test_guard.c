@@ -395,6 +395,82 @@ static void test_pages(void **state)
 	port_free(NULL);
 }
 
+/* A block of each kind of the pools. */
+static const struct block {
+	size_t bytes, align;
+} blocks[] = {{512, 512}, {1024, 512}, {PAGE, PAGE}, {2 * PAGE, PAGE}};
+
+static void *block_alloc(const struct block *b)
+{
+	if (b->bytes < PAGE)
+		return port_alloc_node(b->bytes);
+	return b->bytes == PAGE ? port_alloc_page() : port_alloc_page_pair();
+}
+
+static void block_free(const struct block *b, void *p)
+{
+	if (b->bytes < PAGE)
+		port_free_node(p, b->bytes);
+	else if (b->bytes == PAGE)
+		port_free_page(p);
+	else
+		port_free_page_pair(p);
+}
+
+#define HELD 9000
+
+struct held {
+	unsigned char *p;
+	const struct block *kind;
+	unsigned char mark;
+};
+
+static bool is_filled(const unsigned char *p, size_t n, unsigned char with)
+{
+	return n == 0 || (p[0] == with && memcmp(p, p + 1, n - 1) == 0);
+}
+
+/* Through many chunks, in any order: zeroed, aligned, nobody else's, all given back. */
+static void test_pools(void **state)
+{
+	struct held *held = calloc(HELD, sizeof(*held));
+	size_t before = port_pool_bytes();
+	unsigned seed = 1;
+
+	for (unsigned i = 0; i < 4 * HELD; i++) {
+		struct held *h = &held[(unsigned)rand_r(&seed) % HELD];
+
+		if (h->p) {
+			assert_true(is_filled(h->p, h->kind->bytes, h->mark));
+			block_free(h->kind, h->p);
+			h->p = NULL;
+			continue;
+		}
+		h->kind = &blocks[(unsigned)rand_r(&seed) % ARRAY_LEN(blocks)];
+		h->mark = (unsigned char)(i | 1);
+		h->p = block_alloc(h->kind);
+		assert_non_null(h->p);
+		assert_int_equal((uintptr_t)h->p % h->kind->align, 0);
+		assert_true(is_filled(h->p, h->kind->bytes, 0));
+		memset(h->p, h->mark, h->kind->bytes);
+	}
+	for (unsigned i = 0; i < HELD; i++) {
+		if (!held[i].p)
+			continue;
+		assert_true(is_filled(held[i].p, held[i].kind->bytes, held[i].mark));
+		block_free(held[i].kind, held[i].p);
+	}
+	assert_int_equal(port_pool_bytes(), before);
+	free(held);
+
+	for (unsigned i = 0; i < ARRAY_LEN(blocks); i++) {
+		block_free(&blocks[i], NULL);
+		port_fail_nth(1);
+		assert_null(block_alloc(&blocks[i]));
+		assert_true(port_fail_nth_stop());
+	}
+}
+
 static void test_bug(void **state)
 {
 	unsigned long before = port_bug_count();
@@ -408,11 +484,17 @@ static void test_bug(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_other_signals),  cmocka_unit_test(test_alternating),
-		cmocka_unit_test(test_good_memory),    cmocka_unit_test(test_overlap),
-		cmocka_unit_test(test_truncated_file), cmocka_unit_test(test_no_access),
-		cmocka_unit_test(test_threads),        cmocka_unit_test(test_fail_nth),
-		cmocka_unit_test(test_pages),          cmocka_unit_test(test_bug),
+		cmocka_unit_test(test_other_signals),
+		cmocka_unit_test(test_alternating),
+		cmocka_unit_test(test_good_memory),
+		cmocka_unit_test(test_overlap),
+		cmocka_unit_test(test_truncated_file),
+		cmocka_unit_test(test_no_access),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_fail_nth),
+		cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_pools),
+		cmocka_unit_test(test_bug),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -161,6 +161,54 @@ static void unattached_then_attach(void **state)
 	env_end(&e);
 }
 
+/* Where map @i of revoke_many_maps() goes: alone, in pairs, in rows, each in its turn. */
+static uint64_t many_at(unsigned i)
+{
+	return 0x40000000 + i / 3 * 0x10000 + i % 3 * (i / 3 % 3 + 1) * 0x1000;
+}
+
+/*
+ * Maps of one buffer in two address spaces, by turns and in rows, some of them dead
+ * since an earlier revoke: one revoke cuts all, and leaves their neighbours alone.
+ */
+static void revoke_many_maps(void **state)
+{
+	struct env e = env_make(true), other = env_make(true);
+	struct env *at[150];
+	uint64_t ram;
+
+	for (unsigned i = 0; i < ARRAY_LEN(at); i++) {
+		struct pages *p;
+
+		if (i == 20) {
+			dmabuf_revoke(e.bar);
+			dmabuf_restore(e.bar);
+		}
+		at[i] = i % 7 < 3 || i / 40 == 2 ? &e : &other;
+		p = buffer_pages(e.bar, i % 16 * 0x1000, 0x1000);
+		assert_int_equal(map_prot(at[i]->ioas, p, many_at(i), RW), many_at(i));
+	}
+	ram = many_at(9) - 0x1000;
+	assert_int_equal(map_prot(e.ioas, fake_pages(RAM, 0x1000), ram, RW), ram);
+	for (unsigned i = 0; i < ARRAY_LEN(at); i++)
+		assert_int_equal(spa_at(at[i]->d, many_at(i), NULL),
+				 i < 20 ? NOWHERE : BAR + i % 16 * 0x1000);
+	dmabuf_revoke(e.bar);
+	for (unsigned i = 0; i < ARRAY_LEN(at); i++)
+		assert_int_equal(spa_at(at[i]->d, many_at(i), NULL), NOWHERE);
+	assert_int_equal(spa_at(e.d, ram, NULL), RAM);
+	/* The areas are there as before. */
+	assert_int_equal(ioas_area_count(e.ioas) + ioas_area_count(other.ioas),
+			 ARRAY_LEN(at) + 1);
+	unmap_all(e.ioas);
+	unmap_all(other.ioas);
+	env_detach(&other);
+	ioas_destroy(other.ioas);
+	domain_destroy(other.d);
+	dmabuf_put(other.bar);
+	env_end(&e);
+}
+
 static void reset_cycles(void **state)
 {
 	struct env e = env_make(true);
@@ -612,6 +660,7 @@ int main(void)
 		cmocka_unit_test_setup(unattached_files, fixture_setup),
 		cmocka_unit_test_setup(attached_order, fixture_setup),
 		cmocka_unit_test_setup(unattached_then_attach, fixture_setup),
+		cmocka_unit_test_setup(revoke_many_maps, fixture_setup),
 		cmocka_unit_test_setup(reset_cycles, fixture_setup),
 		cmocka_unit_test_setup(bar_by_address, fixture_setup),
 		cmocka_unit_test_setup(permissions, fixture_setup),

@@ -101,6 +101,20 @@ void port_free_page_pair(void *p)
 	port_free(p);
 }
 
+void *port_alloc_node(size_t size)
+{
+	void *p = allow() ? aligned_alloc(size, size) : NULL;
+
+	if (p)
+		memset(p, 0, size);
+	return count(p);
+}
+
+void port_free_node(void *p, size_t size)
+{
+	port_free(p);
+}
+
 /* ---- locks ------------------------------------------------------------------ */
 
 _Static_assert(sizeof(pthread_mutex_t) <= sizeof(struct port_mutex), "it fits");

@@ -16,7 +16,7 @@
 #include "uiommufd/device.h"
 
 #define FAKE_REGIONS 16
-#define FAKE_VECTORS 8
+#define FAKE_VECTORS 16
 
 enum fake_perm {
 	FAKE_READ = 1,
@@ -42,7 +42,7 @@ struct uiommufd_device {
 	bool attached, master;
 	void *bar_memory[UIOMMUFD_BARS];
 	atomic_uint irqs[FAKE_VECTORS];
-	atomic_bool intx;
+	atomic_bool intx;      /* the level of the line */
 	atomic_ulong accesses; /* DMA accesses so far */
 	bool fail_channel;     /* make uiommufd_channel_create() fail */
 	char error[256];

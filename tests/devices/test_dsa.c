@@ -250,6 +250,36 @@ static void test_portals(void **state)
 	assert_int_equal(reg(b, R_SWERR, 8), 0);
 }
 
+static bool write_64(struct bench *b, unsigned bar, uint64_t offset, const void *bytes,
+		     bool deferrable)
+{
+	bool accepted;
+
+	pthread_mutex_lock(&b->dev->regs);
+	accepted =
+		b->dev->ops.mmio_write_64(b->dev->model, bar, offset, bytes, deferrable);
+	pthread_mutex_unlock(&b->dev->regs);
+	return accepted;
+}
+
+/* As movdir64b does it; enqcmd is for shared queues, of which there are none. */
+static void test_whole_writes(void **state)
+{
+	struct bench *b = *state;
+	struct hw_desc d = desc(b, OP_FILL, RAM_IOVA, UINT64_C(0x0101010101010101), 64);
+	const uint64_t words[8] = {0x0f, 0x11};
+
+	assert_false(write_64(b, 2, 0, &d, true));
+	assert_true(write_64(b, 2, 16384 * 3 + 4096 + 64, &d, false));
+	assert_int_equal(wait_for(b, &d)->status, 1);
+	assert_int_equal(b->ram[63], 1);
+	/* registers too: those of a queue */
+	assert_int_equal(command(b, RESET_DEVICE, 0), 0);
+	assert_true(write_64(b, 0, R_WQS + 64, words, false));
+	assert_int_equal(reg(b, R_WQS + 64, 4), 0x0f);
+	assert_int_equal(reg(b, R_WQS + 64 + 8, 4), 0x11);
+}
+
 /* Several queues, several engines, wrapped many times. */
 static void test_against_reference(void **state)
 {
@@ -473,6 +503,7 @@ int main(void)
 		TEST(test_dualcast),
 		TEST(test_flush),
 		TEST(test_portals),
+		TEST(test_whole_writes),
 		TEST(test_against_reference),
 		TEST(test_priority),
 		TEST(test_drain_descriptor),

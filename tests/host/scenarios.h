@@ -27,6 +27,7 @@
 	SCENARIO(dmabuf)                                                                 \
 	SCENARIO(memlock)                                                                \
 	SCENARIO(queue)                                                                  \
+	SCENARIO(kvm)                                                                    \
 	SCENARIO(cycle)                                                                  \
 	SCENARIO(qemu_walk)                                                              \
 	SCENARIO(stat)                                                                   \

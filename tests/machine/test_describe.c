@@ -87,12 +87,14 @@ static void test_json(void **state)
 	assert_int_equal(describe_json(&d,
 				       "{\"devices\":[{\"model\":\"m\",\"vram\":4096,"
 				       "\"fast\":true,\"group\":7,\"bdf\":\"05:00.0\"}],"
-				       "\"extensions\":[\"multi-range-dmabuf\"]}",
+				       "\"extensions\":[\"multi-range-dmabuf\","
+				       "\"compat-p2p\"]}",
 				       error, sizeof(error)),
 			 0);
 	assert_int_equal(describe_complete(&d, error, sizeof(error)), 0);
 	assert_int_equal(d.n, 1);
-	assert_true(d.multi_range_dmabuf);
+	assert_true(d.multi_range_dmabuf && d.compat_p2p);
+	assert_false(d.unlimited_memlock);
 	assert_int_equal(d.devices[0].group, 7);
 	assert_int_equal(d.devices[0].bdf.bus, 5);
 	assert_string_equal(d.devices[0].options[0].value, "4096");
