@@ -113,6 +113,7 @@ struct copy_engine {
 	struct uiommufd_sriov sriov; /* constant */
 	uint8_t *vram;
 	bool pri; /* asks for pages */
+	bool watched; /* registers are (device.h) */
 	struct uiommufd_channel *channel;
 	struct copy_engine_port ports[COPY_ENGINE_PORTS];
 	unsigned next_port;

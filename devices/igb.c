@@ -85,6 +85,16 @@ static void igb_mmio_write(void *model, unsigned bar, uint64_t offset, unsigned 
 	pthread_mutex_unlock(&g->lock);
 }
 
+uint32_t igb_link_status(struct igb *g)
+{
+	uint32_t status;
+
+	pthread_mutex_lock(&g->lock);
+	status = igb_status(g) & (STATUS_FD | STATUS_LU | STATUS_SPEED_1000);
+	pthread_mutex_unlock(&g->lock);
+	return status;
+}
+
 /* ---- the function ---------------------------------------------------------------- */
 
 /* On failure there is no worker, and no frame ever leaves. */

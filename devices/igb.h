@@ -11,6 +11,7 @@
  *   igb_tx.c       the worker: packets out of transmit rings
  *   igb_offload.c  what is done to a packet on its way out: tags, checksums, segments
  *   igb_rx.c       frames: filters, and into receive rings
+ *   igb_vf.c       a virtual function
  *
  * Threads. Clients access registers, one at a time; everything that moves data is the
  * worker's. `lock` guards the registers between them; it is a leaf but for those of
@@ -117,6 +118,11 @@ static inline void igb_put16(uint8_t *p, uint32_t v)
 	p[0] = (uint8_t)(v >> 8);
 	p[1] = (uint8_t)v;
 }
+
+/* ---- igb.c ----------------------------------------------------------------------- */
+
+/* What STATUS says of the link, for others than the physical function. */
+uint32_t igb_link_status(struct igb *g);
 
 /* ---- igb_regs.c: all with the lock held ------------------------------------------ */
 

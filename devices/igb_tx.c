@@ -257,6 +257,7 @@ bool igb_run(void *arg)
 		pthread_mutex_unlock(&g->lock);
 		if (!more)
 			return false;
+		uiommufd_burst_begin();
 		for (unsigned n = 0; n < IGB_CACHED; n++) {
 			if (take_one(g, &ring, head_at) == STEP_MORE)
 				continue;

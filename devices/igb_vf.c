@@ -25,7 +25,8 @@
 
 struct igb_vf {
 	struct uiommufd_device *dev;
-	pthread_mutex_t lock; /* a leaf but for that of interrupts */
+	struct igb *pf;
+	pthread_mutex_t lock; /* before the physical function's, and interrupts' */
 	uint32_t eicr, eims, eiac, eiam;
 	uint32_t ivar, ivar_misc;
 	uint32_t eitr[VECTORS];
@@ -47,13 +48,13 @@ static uint32_t read_reg(struct igb_vf *vf, uint64_t offset)
 {
 	uint32_t value;
 
+	if (offset == IGB_STATUS)
+		return igb_link_status(vf->pf);
 	if (offset >= MAILBOX_TO && offset < MAILBOX_END)
 		return vf->mailbox[(offset - MAILBOX_TO) / 4];
 	if (offset >= IGB_EITR && offset < IGB_EITR + 4 * VECTORS)
 		return vf->eitr[(offset - IGB_EITR) / 4];
 	switch (offset) {
-	case IGB_STATUS:
-		return STATUS_FD | STATUS_LU | STATUS_SPEED_1000;
 	case IGB_EIMS:
 		return vf->eims;
 	case IGB_EIAC:
@@ -185,15 +186,18 @@ static int igb_vf_create(struct uiommufd_device *dev,
 			 struct uiommufd_device_desc *desc,
 			 struct uiommufd_device_ops *ops, void **model)
 {
+	unsigned index;
+	struct igb *pf = uiommufd_pf_model(dev, &index);
 	struct igb_vf *vf;
 
 	(void)options;
-	if (n)
+	if (n || !pf)
 		return -EINVAL;
 	vf = calloc(1, sizeof(*vf));
 	if (!vf)
 		return -ENOMEM;
 	vf->dev = dev;
+	vf->pf = pf;
 	pthread_mutex_init(&vf->lock, NULL);
 	*desc = description;
 	*ops = (struct uiommufd_device_ops){

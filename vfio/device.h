@@ -13,6 +13,7 @@
 #include "uapi/vfile.h"
 #include "uiommufd/abi/vfio.h"
 #include "vfio/gate.h"
+#include "vfio/mmio_watch.h"
 #include "vfio/pci_device.h"
 #include "vfio/signal.h"
 #include "vfio/sriov.h"
@@ -30,6 +31,7 @@ struct pci_bar {
 	uint64_t size;        /* 0: absent, or the upper half of a 64-bit BAR */
 	uint64_t address;     /* SPA, or an I/O port */
 	unsigned char *bytes; /* UIOMMUFD_BAR_MEMORY: its memory; else NULL */
+	unsigned char *shown; /* watched registers: what clients see; else NULL */
 	struct phys_window window;
 	bool has_window;
 };
@@ -87,6 +89,14 @@ struct page_requests {
 	struct list waits;
 };
 
+/* vfio-pci's hold on the function (driver.c). */
+struct driver_hold {
+	pthread_mutex_t lock; /* a leaf */
+	pthread_cond_t closed;
+	bool bound;     /* lock: it can be opened */
+	unsigned opens; /* lock */
+};
+
 /* Which pages the device's DMA has written (dma_log.c). */
 struct dma_log {
 	struct port_mutex lock; /* a leaf */
@@ -129,6 +139,7 @@ struct pci_device {
 
 	struct pci_sriov sriov;
 	struct vfio_group *group; /* constant */
+	struct driver_hold driver;
 	struct port_mutex bind;
 	struct vfio_file *owner; /* bind: the open of the node that is bound; NULL */
 	unsigned group_opens;    /* bind: opens by the group; owner is NULL then */
@@ -149,6 +160,7 @@ struct pci_device {
 	struct export_set *exports;
 
 	struct gate gate;
+	struct mmio_watch *watch; /* NULL: registers are not watched; constant */
 	struct pci_irqs irqs;
 	struct watcher watcher;
 
@@ -332,6 +344,13 @@ long ioeventfd_ioctl(struct uapi_call *call);
 /* The client is gone. Not with device.memory held. */
 void ioeventfd_disable(struct pci_device *dev);
 
+/* ---- driver.c -------------------------------------------------------------------- */
+
+int driver_init(struct driver_hold *d);
+void driver_finish(struct driver_hold *d);
+/* An open of the function begins: -ENODEV: it is not bound to vfio-pci; and ends. */
+int driver_open(struct pci_device *dev);
+void driver_close(struct pci_device *dev);
 /* ---- dma_log.c -------------------------------------------------------------------- */
 
 void dma_log_init(struct dma_log *log);

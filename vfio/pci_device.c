@@ -38,6 +38,11 @@ static int device_init(struct pci_device *dev)
 
 	if (err)
 		return err;
+	err = driver_init(&dev->driver);
+	if (err) {
+		gate_finish(&dev->gate);
+		return err;
+	}
 	dev->storage_fd = -1;
 	dev->wake_fd = -1;
 	dev->api.pci = dev;
@@ -76,6 +81,7 @@ static void device_finish(struct pci_device *dev)
 	port_mutex_finish(&dev->config_lock);
 	port_mutex_finish(&dev->bind);
 	port_mutex_finish(&dev->channels_lock);
+	driver_finish(&dev->driver);
 	gate_finish(&dev->gate);
 }
 
@@ -130,6 +136,8 @@ static int create_parts(struct pci_device *dev, char *error, size_t cap)
 	if (!err)
 		err = bars_create(dev, error, cap);
 	if (!err)
+		err = mmio_watch_create(dev, error, cap);
+	if (!err)
 		err = rom_create(dev);
 	if (!err)
 		err = sriov_create(dev, error, cap);
@@ -169,6 +177,9 @@ int pci_device_create(struct machine *m, const struct uiommufd_model *model,
 		return err;
 	}
 	dev->machine = m;
+	/* Placed by hand, as in tests, it needs no name. */
+	if (!placement->driver[0] || !strcmp(placement->driver, PCI_DRIVER_VFIO))
+		pci_device_bind(dev);
 	snprintf(dev->label, sizeof(dev->label), "/dev/vfio/devices/vfio%u",
 		 placement->index);
 	err = create_model(dev, model, options, nr_options, error, error_cap);
@@ -193,6 +204,7 @@ void pci_device_destroy(struct pci_device *dev)
 	if (!dev)
 		return;
 	requesters_set_master(dev, false);
+	mmio_watch_leave(dev);
 	if (dev->ops.destroy)
 		dev->ops.destroy(dev->model);
 	channels_destroy(dev);
@@ -200,6 +212,7 @@ void pci_device_destroy(struct pci_device *dev)
 		exports_orphan(dev->exports);
 	exports_put(dev->exports);
 	rom_destroy(dev);
+	mmio_watch_destroy(dev);
 	bars_destroy(dev);
 	irq_destroy(dev);
 	vfio_group_leave(dev);

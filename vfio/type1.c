@@ -36,6 +36,7 @@
 #define ENTRIES_MAX      65535u
 #define BITMAP_BYTES_MAX ((uint64_t)0x10000000)
 #define PAGE_MASK        (PORT_PAGE_SIZE - 1)
+#define USER_SPACE       ((uint64_t)1 << 47)
 
 struct entry {
 	uint64_t iova, last;
@@ -574,9 +575,18 @@ static int write_span(struct client *c, uint64_t va, struct span s)
 	return err;
 }
 
+/* Linux on x86: that an address is none of a program's is said before anything else. */
+static bool is_address(uint64_t va, uint64_t n)
+{
+	return va <= USER_SPACE && n <= USER_SPACE - va;
+}
+
 static int check_bitmap(const struct vfio_bitmap *b, uint64_t size)
 {
 	uint64_t pages;
+
+	if (!is_address((uintptr_t)b->data, b->size))
+		return -EINVAL;
 
 	if (!b->pgsize)
 		return -EINVAL;
@@ -712,18 +722,23 @@ static void remove_entries(struct type1 *t, uint64_t iova, uint64_t last, uint64
 	PORT_BUG_ON(ioas_unmap(t->ioas, start, end - start + 1, bytes));
 }
 
-static int check_unmap(const struct vfio_iommu_type1_dma_unmap *unmap, uint64_t *last)
+static int check_unmap_flags(uint32_t flags)
 {
 	const uint32_t all = VFIO_DMA_UNMAP_FLAG_ALL, vaddr = VFIO_DMA_UNMAP_FLAG_VADDR,
 		       dirty = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
 
-	if (unmap->flags & ~(all | vaddr | dirty) ||
-	    (unmap->flags & dirty && unmap->flags & (all | vaddr)))
+	if (flags & ~(all | vaddr | dirty) || (flags & dirty && flags & (all | vaddr)))
 		return -EINVAL;
+	return 0;
+}
+
+static int check_unmap_range(const struct vfio_iommu_type1_dma_unmap *unmap,
+			     uint64_t *last)
+{
 	if (unmap->iova & PAGE_MASK)
 		return -EINVAL;
 	*last = UINT64_MAX;
-	if (unmap->flags & all)
+	if (unmap->flags & VFIO_DMA_UNMAP_FLAG_ALL)
 		return unmap->iova || unmap->size ? -EINVAL : 0;
 	if (!unmap->size || unmap->size & PAGE_MASK)
 		return -EINVAL;
@@ -745,35 +760,39 @@ static int unmap_locked(struct type1 *t, const struct vfio_iommu_type1_dma_unmap
 	return 0;
 }
 
-/* Before they are unmapped, which changes nothing: they are dirty as long as they are. */
-static int unmap_bitmap(struct type1 *t, struct uapi_call *call,
-			const struct vfio_iommu_type1_dma_unmap *unmap, uint64_t last)
+static int fetch_bitmap(struct uapi_call *call,
+			const struct vfio_iommu_type1_dma_unmap *unmap,
+			struct vfio_bitmap *bitmap)
 {
 	const size_t known = offsetof(struct vfio_iommu_type1_dma_unmap, data);
-	struct vfio_bitmap bitmap;
 	int err;
 
-	if (!(unmap->flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP))
-		return 0;
-	if (call->user_size - known < sizeof(bitmap))
+	if (call->user_size - known < sizeof(*bitmap))
 		return -EINVAL;
-	err = uapi_fetch(call, &bitmap, known, sizeof(bitmap));
-	if (!err)
-		err = check_bitmap(&bitmap, unmap->size);
-	return err ? err : write_bitmap(t, call->client, unmap->iova, last, &bitmap);
+	err = uapi_fetch(call, bitmap, known, sizeof(*bitmap));
+	return err ? err : check_bitmap(bitmap, unmap->size);
 }
 
 long type1_unmap_dma(struct type1 *t, struct uapi_call *call)
 {
 	const size_t known = offsetof(struct vfio_iommu_type1_dma_unmap, data);
 	struct vfio_iommu_type1_dma_unmap unmap;
+	struct vfio_bitmap bitmap;
 	uint64_t last, bytes = 0;
+	bool dirty;
 	int err;
 
 	memcpy(&unmap, call->data, known);
-	err = check_unmap(&unmap, &last);
+	dirty = unmap.flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
+	err = check_unmap_flags(unmap.flags);
+	if (!err && dirty)
+		err = fetch_bitmap(call, &unmap, &bitmap);
 	if (!err)
-		err = unmap_bitmap(t, call, &unmap, last);
+		err = check_unmap_range(&unmap, &last);
+	/* Before they are unmapped changes nothing: they are dirty as long as they are.
+	 */
+	if (!err && dirty)
+		err = write_bitmap(t, call->client, unmap.iova, last, &bitmap);
 	if (err)
 		return err;
 	port_mutex_lock(&t->lock);

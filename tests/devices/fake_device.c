@@ -177,6 +177,16 @@ void uiommufd_device_error(struct uiommufd_device *dev, const char *format, ...)
 	va_end(args);
 }
 
+enum uiommufd_mmio uiommufd_mmio_mode(struct uiommufd_device *dev)
+{
+	return dev->desc.mmio;
+}
+
+void uiommufd_mmio_publish(struct uiommufd_device *dev, unsigned bar, uint64_t offset,
+			   unsigned size, uint64_t value)
+{
+}
+
 void *uiommufd_bar_memory(struct uiommufd_device *dev, unsigned bar)
 {
 	return dev->bar_memory[bar];
@@ -213,6 +223,13 @@ void uiommufd_irq(struct uiommufd_device *dev, unsigned vector)
 void uiommufd_intx(struct uiommufd_device *dev, bool asserted)
 {
 	atomic_store(&dev->intx, asserted);
+}
+
+void *uiommufd_pf_model(struct uiommufd_device *vf, unsigned *index)
+{
+	(void)index;
+	(void)vf;
+	return NULL;
 }
 
 /* Space held. Where @iova is and how many bytes follow, or why it is nowhere. */
@@ -274,8 +291,9 @@ static int transfer(struct uiommufd_channel *ch, uint8_t *dst, uint64_t to,
 			memcpy(d, s, piece);
 		pthread_rwlock_unlock(&dev->space);
 		if (!s || !d) {
-			*fault = (struct uiommufd_fault){
-				reason, s ? to + done : from + done, s != NULL};
+			if (fault)
+				*fault = (struct uiommufd_fault){
+					reason, s ? to + done : from + done, s != NULL};
 			return -EFAULT;
 		}
 		done += piece;
