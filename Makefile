@@ -6,10 +6,11 @@
 #   make conformance  build, and run the kernel's own selftests
 #   make asan      all but the slow tests under AddressSanitizer and UBSan
 #   make tsan      the same under ThreadSanitizer
+#   make fuzz      look for inputs that break something, FUZZ_SECONDS (60) a target
 #   make bench     build for speed, and run the benchmarks
 #   make install   build for speed, and install to $(DESTDIR)$(PREFIX)
 #
-# Build folders: build, build-asan, build-tsan, build-release. MESON_FLAGS are added when
+# Build folders: build, build-asan, build-tsan, build-fuzz, build-release. MESON_FLAGS are added when
 # one is made, TEST_FLAGS to `meson test`.
 
 BUILD ?= build
@@ -26,7 +27,7 @@ define build
 	@ninja -C $(1) $(NINJA_FLAGS)
 endef
 
-.PHONY: all setup demo check conformance asan tsan bench install clean
+.PHONY: all setup demo check conformance asan tsan fuzz bench install clean
 
 all: setup
 	$(call build,$(BUILD))
@@ -56,6 +57,13 @@ tsan: setup
 	TSAN_OPTIONS=halt_on_error=1 $$(setarch -R true 2>/dev/null && echo setarch -R) \
 	meson test -C $(BUILD)-tsan --no-rebuild -t 3 $(NOT_SANITIZED) $(TEST_FLAGS)
 
+fuzz:
+	@scripts/setup --ci
+	@test -e $(BUILD)-fuzz/build.ninja || CC=clang meson setup $(BUILD)-fuzz \
+		-Dfuzz=true -Dtests=false -Db_sanitize=address$(comma)undefined $(MESON_FLAGS)
+	@ninja -C $(BUILD)-fuzz $(NINJA_FLAGS)
+	meson test -C $(BUILD)-fuzz --no-rebuild --suite fuzz $(TEST_FLAGS)
+
 bench: setup
 	$(call build,$(BUILD)-release,--buildtype=release -Dtests=false --prefix=$(PREFIX))
 	@for b in $(BUILD)-release/bench/bench_*; do \
@@ -67,6 +75,6 @@ install: setup
 	meson install -C $(BUILD)-release --no-rebuild $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-release
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz $(BUILD)-release
 
 comma := ,

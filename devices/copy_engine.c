@@ -45,6 +45,15 @@ enum {
 	REG_ERROR_ADDR = 0x50,
 	REG_BYTES = 0x58,
 	REG_SCRATCH = 0x60,
+	REGS_END = 0x68,
+};
+
+/* INT_STATUS is not among them: a one that clears a one is no change. */
+static const struct uiommufd_watched watched[] = {
+	{BAR_REGS, REG_INT_ENABLE, 4, 1, 0}, {BAR_REGS, REG_INT_VECTOR, 4, 1, 0},
+	{BAR_REGS, REG_SCRATCH, 4, 2, 4},    {BAR_REGS, REG_RING_BASE, 4, 2, 4},
+	{BAR_REGS, REG_RING_SIZE, 4, 1, 0},  {BAR_REGS, REG_CONTROL, 4, 1, 0},
+	{BAR_REGS, REG_PRODUCER, 4, 1, 0},
 };
 
 enum {
@@ -72,8 +81,26 @@ void copy_engine_raise(struct copy_engine *ce, enum copy_engine_cause cause,
 		fx->irqs |= 1u << vector;
 }
 
+static uint32_t read_word(const struct copy_engine *ce, uint64_t offset);
+
+/*
+ * Watched registers: show them all. From the last to the first, so that who sees a STATUS
+ * sees the errors and counters that belong to it.
+ */
+static void publish(struct copy_engine *ce)
+{
+	if (!ce->watched)
+		return;
+	pthread_mutex_lock(&ce->lock);
+	for (unsigned at = REGS_END; at > 0; at -= 4)
+		uiommufd_mmio_publish(ce->dev, BAR_REGS, at - 4, 4,
+				      read_word(ce, at - 4));
+	pthread_mutex_unlock(&ce->lock);
+}
+
 void copy_engine_apply(struct copy_engine *ce, const struct copy_engine_effects *fx)
 {
+	publish(ce);
 	for (unsigned v = 0; v < COPY_ENGINE_VECTORS; v++)
 		if (fx->irqs & (1u << v))
 			uiommufd_irq(ce->dev, v);
@@ -350,6 +377,7 @@ static void copy_engine_write(void *model, unsigned bar, uint64_t offset, unsign
 /* On failure the engine stays without a worker, and says BROKEN when it is enabled. */
 static void power_on(struct copy_engine *ce)
 {
+	ce->watched = uiommufd_mmio_mode(ce->dev) == UIOMMUFD_MMIO_WATCH;
 	ce->vram = uiommufd_bar_memory(ce->dev, BAR_VRAM);
 	if (!ce->vram || pattern_init(&ce->pattern))
 		return;
@@ -371,6 +399,7 @@ static void copy_engine_reset(void *model, enum uiommufd_reset kind)
 	pthread_mutex_lock(&ce->lock);
 	copy_engine_reset_regs(ce);
 	pthread_mutex_unlock(&ce->lock);
+	publish(ce);
 	if (ce->worker)
 		uiommufd_worker_resume(ce->worker);
 }
@@ -406,6 +435,8 @@ static void describe(const struct copy_engine *ce, struct uiommufd_device_desc *
 		.flr = true,
 		.pm = true,
 		.dma_logging = true,
+		.watched = watched,
+		.nr_watched = sizeof(watched) / sizeof(watched[0]),
 		.sriov = ce->sriov.total ? &ce->sriov : NULL,
 	};
 }

@@ -102,6 +102,7 @@ struct copy_engine {
 	uint64_t vram_size;
 	struct uiommufd_sriov sriov; /* constant */
 	uint8_t *vram;
+	bool watched; /* registers are (device.h) */
 	struct uiommufd_channel *channel;
 	struct uiommufd_worker *worker; /* NULL: power-on failed, the engine is broken */
 

@@ -102,7 +102,8 @@ long serve_ioctl(struct call *c)
 /* Has it the mark of a region? */
 static bool is_region(uint64_t offset)
 {
-	return (offset & (VFILE_MARK | VFILE_MARK << 1)) == VFILE_MARK;
+	return (offset & (VFILE_MARK | VFILE_MARK << 1)) == VFILE_MARK ||
+	       offset >> VFILE_REGION_SHIFT == VFILE_FIXED_CONFIG >> VFILE_REGION_SHIFT;
 }
 
 /* ---- mmap --------------------------------------------------------------------- */

@@ -46,9 +46,16 @@ static int add_ioctls(scmp_filter_ctx ctx, const struct call_entry *e)
 /* Offsets with the mark are positive, so -1 and its like stay native. */
 static int add_marked(scmp_filter_ctx ctx, const struct call_entry *e)
 {
-	return seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, e->nr, 1,
-				SCMP_CMP(e->arg, SCMP_CMP_MASKED_EQ,
-					 VFILE_MARK | VFILE_MARK << 1, VFILE_MARK));
+	const uint64_t region = ~(((uint64_t)1 << VFILE_REGION_SHIFT) - 1);
+	int err = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, e->nr, 1,
+				   SCMP_CMP(e->arg, SCMP_CMP_MASKED_EQ,
+					    VFILE_MARK | VFILE_MARK << 1, VFILE_MARK));
+
+	if (err)
+		return err;
+	return seccomp_rule_add(
+		ctx, SCMP_ACT_NOTIFY, e->nr, 1,
+		SCMP_CMP(e->arg, SCMP_CMP_MASKED_EQ, region, VFILE_FIXED_CONFIG));
 }
 
 static int add_queue_fds(scmp_filter_ctx ctx, const struct call_entry *e, unsigned arg)

@@ -46,6 +46,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
@@ -140,11 +141,21 @@ static inline void fill_bytes(void *dst, int byte, size_t n)
 
 #endif
 
+/* No memory begins at NULL or reaches into the upper half, which is the kernel's. */
+static inline bool nowhere(const void *p, size_t n)
+{
+	return !p || n > INTPTR_MAX || (uintptr_t)p > INTPTR_MAX - n;
+}
+
 int port_copy_guarded(void *dst, const void *src, size_t n)
 {
 	struct guard *const outer = active;
 	struct guard g;
 
+	if (n == 0)
+		return 0;
+	if (nowhere(dst, n) || nowhere(src, n))
+		return -EFAULT;
 	g.a = (uintptr_t)dst;
 	g.b = (uintptr_t)src;
 	g.n = n;
@@ -165,6 +176,10 @@ int port_fill_guarded(void *dst, int byte, size_t n)
 	struct guard *const outer = active;
 	struct guard g;
 
+	if (n == 0)
+		return 0;
+	if (nowhere(dst, n))
+		return -EFAULT;
 	g.a = g.b = (uintptr_t)dst;
 	g.n = n;
 	if (sigsetjmp(g.env, 0)) {

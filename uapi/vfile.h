@@ -11,9 +11,9 @@
  * VFILE_MARK upwards are regions of the virtual file; the seccomp filter sends accesses
  * there to us and lets every other read, write and mmap of the process run natively.
  *
- * A region has a second place, at VFILE_FAULTING more, beyond the end of the file: what is
- * mapped there has no memory, so each access by the CPU faults and can be served. Reads
- * and writes at both places are the same.
+ * A region has a second place, at VFILE_FAULTING more, beyond the end of the file: what
+ * is mapped there has no memory, so each access by the CPU faults and can be served.
+ * Reads and writes at both places are the same.
  */
 #ifndef UAPI_VFILE_H
 #define UAPI_VFILE_H
@@ -28,14 +28,19 @@ struct dmabuf;
 struct vfile;
 
 /* Region @i of a device lies at VFILE_REGION(i); each may be up to 1 TiB long. */
-#define VFILE_MARK               ((uint64_t)1 << 62)
-#define VFILE_REGION_SHIFT       40
-#define VFILE_REGION(i)          (VFILE_MARK | (uint64_t)(i) << VFILE_REGION_SHIFT)
-#define VFILE_FAULTING           ((uint64_t)1 << 45)
+#define VFILE_MARK         ((uint64_t)1 << 62)
+#define VFILE_REGION_SHIFT 40
+#define VFILE_REGION(i)    (VFILE_MARK | (uint64_t)(i) << VFILE_REGION_SHIFT)
+#define VFILE_FAULTING     ((uint64_t)1 << 45)
 #define VFILE_REGION_INDEX(off)                                                          \
 	(((off) & ~(VFILE_MARK | VFILE_FAULTING)) >> VFILE_REGION_SHIFT)
 #define VFILE_REGION_OFFSET(off) ((off) & (((uint64_t)1 << VFILE_REGION_SHIFT) - 1))
 #define VFILE_STORAGE_BYTES      (VFILE_REGION(16))
+/*
+ * Where vfio-pci has configuration space. Programs should ask where it is, and some do
+ * not (DPDK until 23.07): what they read and write there is caught as well.
+ */
+#define VFILE_FIXED_CONFIG ((uint64_t)7 << VFILE_REGION_SHIFT)
 
 struct vfile_ops {
 	const char *name; /* for traces: "iommu", "vfio-device", "dmabuf" */

@@ -13,6 +13,7 @@
 #include "uapi/vfile.h"
 #include "uiommufd/abi/vfio.h"
 #include "vfio/gate.h"
+#include "vfio/mmio_watch.h"
 #include "vfio/pci_device.h"
 #include "vfio/signal.h"
 #include "vfio/sriov.h"
@@ -30,6 +31,7 @@ struct pci_bar {
 	uint64_t size;        /* 0: absent, or the upper half of a 64-bit BAR */
 	uint64_t address;     /* SPA, or an I/O port */
 	unsigned char *bytes; /* UIOMMUFD_BAR_MEMORY: its memory; else NULL */
+	unsigned char *shown; /* watched registers: what clients see; else NULL */
 	struct phys_window window;
 	bool has_window;
 };
@@ -145,6 +147,7 @@ struct pci_device {
 	struct export_set *exports;
 
 	struct gate gate;
+	struct mmio_watch *watch; /* NULL: registers are not watched; constant */
 	struct pci_irqs irqs;
 	struct watcher watcher;
 

@@ -105,6 +105,8 @@ static int create_parts(struct pci_device *dev, char *error, size_t cap)
 	if (!err)
 		err = bars_create(dev, error, cap);
 	if (!err)
+		err = mmio_watch_create(dev, error, cap);
+	if (!err)
 		err = rom_create(dev);
 	if (!err)
 		err = sriov_create(dev, error, cap);
@@ -168,6 +170,7 @@ void pci_device_destroy(struct pci_device *dev)
 	if (!dev)
 		return;
 	dma_requester_set_master(&dev->requester, false);
+	mmio_watch_leave(dev);
 	if (dev->ops.destroy)
 		dev->ops.destroy(dev->model);
 	channels_destroy(dev);
@@ -175,6 +178,7 @@ void pci_device_destroy(struct pci_device *dev)
 		exports_orphan(dev->exports);
 	exports_put(dev->exports);
 	rom_destroy(dev);
+	mmio_watch_destroy(dev);
 	bars_destroy(dev);
 	irq_destroy(dev);
 	vfio_group_leave(dev);

@@ -56,6 +56,7 @@ void reset_model(struct pci_device *dev, enum uiommufd_reset kind)
 	if (!dev->ops.reset)
 		return;
 	gate_enter(&dev->gate);
+	mmio_watch_clear(dev);
 	dev->ops.reset(dev->model, kind);
 	gate_leave(&dev->gate);
 }
@@ -125,6 +126,7 @@ void reset_disable(struct pci_device *dev)
 	forget_low_power(dev);
 	reset_cut(dev);
 	exports_orphan(dev->exports);
+	mmio_watch_end(dev);
 	dma_requester_set_master(&dev->requester, false);
 	dma_log_stop(&dev->log);
 	irq_disable(dev);

@@ -122,6 +122,25 @@ static void *fault_in_thread(void *p)
 	return (void *)bad;
 }
 
+/* At the ends of the address space, and over them, there is nothing. */
+static void test_nowhere(void **state)
+{
+	unsigned char here[64] = {0};
+
+	install();
+	for (uintptr_t n = 1; n < sizeof(here); n += 9) {
+		void *end = (void *)(0 - n);
+
+		assert_int_equal(port_copy_guarded(end, here, sizeof(here)), -EFAULT);
+		assert_int_equal(port_copy_guarded(here, end, sizeof(here)), -EFAULT);
+		assert_int_equal(port_fill_guarded(end, 1, sizeof(here)), -EFAULT);
+		assert_int_equal(port_copy_guarded(here, end, n), -EFAULT);
+	}
+	assert_int_equal(port_copy_guarded(here, NULL, 1), -EFAULT);
+	assert_int_equal(port_fill_guarded(NULL, 0, 1), -EFAULT);
+	assert_int_equal(port_copy_guarded(NULL, NULL, 0), 0);
+}
+
 static void test_threads(void **state)
 {
 	unsigned char *p = truncated(0);
@@ -495,6 +514,7 @@ int main(void)
 		cmocka_unit_test(test_pages),
 		cmocka_unit_test(test_pools),
 		cmocka_unit_test(test_bug),
+		cmocka_unit_test(test_nowhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

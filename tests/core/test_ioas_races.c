@@ -410,14 +410,54 @@ static void half_made_area_fails(void **state)
 	half_made_area(-EFAULT);
 }
 
+/* ---- a revoke and what comes after its areas ----------------------------------- */
+
+static int do_revoke_at_once(struct call *c)
+{
+	while (!atomic_load(&slow.go))
+		port_yield();
+	dmabuf_revoke(g.buf);
+	return 0;
+}
+
+/*
+ * An unmap takes one of the areas that are just being revoked, and other memory is
+ * mapped in its place: the revoke has to leave that alone. Many times, for it is a race.
+ */
+static void revoke_spares_what_is_new(void **state)
+{
+	for (unsigned round = 0; round < 300; round++) {
+		struct call revoke = {.run = do_revoke_at_once};
+		struct call map = {.run = do_map_slow, .iova = 0x10000 * (round % 8 + 1)};
+		uint64_t unmapped;
+
+		slow = (struct slow_source){.rc = 0};
+		for (unsigned i = 0; i < 8; i++)
+			map_buffer(i * PAGE, 0x10000 * (i + 1));
+		call_start(&revoke);
+		atomic_store(&slow.go, true);
+		for (unsigned i = round % 16; i; i--)
+			port_yield();
+		assert_int_equal(ioas_unmap(g.ioas, map.iova, PAGE, &unmapped), 0);
+		assert_int_equal(do_map_slow(&map), 0);
+		assert_int_equal(call_end(&revoke), 0);
+		for (unsigned i = 0; i < 8; i++)
+			assert_int_equal(is_mapped(g.d, 0x10000 * (i + 1)),
+					 i == round % 8);
+		assert_int_equal(ioas_unmap_all(g.ioas, &unmapped), 0);
+		dmabuf_restore(g.buf);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(unmap_keeps_the_iova),    TEST(revoke_waits_for_unmap),
-		TEST(revoke_waits_for_remove), TEST(others_wait_for_revoke),
-		TEST(half_made_area_made),     TEST(half_made_area_fails),
+		TEST(unmap_keeps_the_iova),      TEST(revoke_waits_for_unmap),
+		TEST(revoke_waits_for_remove),   TEST(others_wait_for_revoke),
+		TEST(half_made_area_made),       TEST(half_made_area_fails),
+		TEST(revoke_spares_what_is_new),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

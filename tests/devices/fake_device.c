@@ -170,6 +170,16 @@ void uiommufd_device_error(struct uiommufd_device *dev, const char *format, ...)
 	va_end(args);
 }
 
+enum uiommufd_mmio uiommufd_mmio_mode(struct uiommufd_device *dev)
+{
+	return dev->desc.mmio;
+}
+
+void uiommufd_mmio_publish(struct uiommufd_device *dev, unsigned bar, uint64_t offset,
+			   unsigned size, uint64_t value)
+{
+}
+
 void *uiommufd_bar_memory(struct uiommufd_device *dev, unsigned bar)
 {
 	return dev->bar_memory[bar];

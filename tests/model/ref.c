@@ -93,6 +93,8 @@ void ref_obj_free(struct ref_ctx *ctx, uint32_t id)
 {
 	struct ref_obj *o = &ctx->obj[id];
 
+	if (ctx->vfio_ioas == id)
+		ctx->vfio_ioas = 0;
 	ref_ioas_free(o->ioas);
 	free(o->dirty);
 	*o = (struct ref_obj){.type = FREE};
@@ -259,6 +261,11 @@ static void (*const calls[OP_KINDS])(struct ref *, const struct op *,
 	[OP_TRACK] = ref_track,
 	[OP_DIRTY_GET] = ref_dirty_get,
 	[OP_MALFORMED] = malformed,
+	[OP_CHANGE_PROCESS] = ref_change_process,
+	[OP_VFIO_IOAS] = ref_vfio_ioas,
+	[OP_TYPE1_SET] = ref_type1_set,
+	[OP_TYPE1_MAP] = ref_type1_map,
+	[OP_TYPE1_UNMAP] = ref_type1_unmap,
 	[OP_DEV_OPEN] = ref_dev_open,
 	[OP_DEV_CLOSE] = ref_dev_close,
 	[OP_BIND] = ref_bind,

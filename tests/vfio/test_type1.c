@@ -412,6 +412,8 @@ static void test_mixed(void **state)
 
 /* ---- dirty pages --------------------------------------------------------------- */
 
+#define NOT_OURS ((uint64_t *)((uintptr_t)1 << 47))
+
 static long dirty(struct fixture *f, uint32_t flags)
 {
 	struct vfio_iommu_type1_dirty_bitmap d = {.argsz = sizeof(d), .flags = flags};
@@ -475,6 +477,11 @@ static void test_dirty(void **state)
 	assert_int_equal(get_dirty(f, UINT64_MAX - 0xfff, 2 * PAGE, PAGE, 8, map),
 			 -EOVERFLOW);
 	assert_int_equal(get_dirty(f, I, 4 * PAGE, PAGE, 8, RIG_BAD_VA), -EFAULT);
+	/* No program's address, which is told first; and what comes before the range. */
+	assert_int_equal(get_dirty(f, I, 4 * PAGE, PAGE, 8, NOT_OURS), -EINVAL);
+	assert_int_equal(unmap_dirty(f, I, 4 * PAGE, NOT_OURS), -EINVAL);
+	assert_int_equal(unmap_dirty(f, UINT64_MAX - 0xfff, 2 * PAGE, NOT_OURS), -EINVAL);
+	assert_int_equal(unmap_dirty(f, UINT64_MAX - 0xfff, 2 * PAGE, map), -EOVERFLOW);
 	assert_true(map[0] == 0xf0f0000000000005 && map[1] == 0x1234);
 	/* Pages 0-3 and 6-71: the words they are in, and no others. */
 	assert_int_equal(get_dirty(f, I, 80 * PAGE, PAGE, 24, map), 0);
