@@ -209,7 +209,7 @@ static struct ref_buf *new_buf(struct ref *r, uint64_t slot)
 		i++;
 	if (i == MAX_BUFS - 1) {
 		fprintf(stderr, "reference: too many dma-bufs\n");
-		exit(2);
+		exit(CANNOT_RUN);
 	}
 	r->buf_slot[slot % NBUFS] = (int)i;
 	r->buf[i] = (struct ref_buf){.used = true, .open = true};

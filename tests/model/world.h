@@ -14,6 +14,10 @@
 #define KIB(n)   ((uint64_t)(n) << 10)
 #define MIB(n)   ((uint64_t)(n) << 20)
 
+/* How a process ends that could not do what was asked, which says nothing of the library.
+ */
+#define CANNOT_RUN 99
+
 /* ---- slots ------------------------------------------------------------------- */
 
 #define NCTX       2u
