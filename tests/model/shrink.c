@@ -12,7 +12,7 @@
 #include "tests/model/run.h"
 #include "uiommufd/abi/iommufd.h"
 
-#define HUNG_SECONDS 10
+#define HUNG_SECONDS 30
 
 bool script_fails(const struct script *s, enum ref_wrong wrong, bool loud)
 {
