@@ -88,6 +88,7 @@ static int parse_mmio(const char *text, enum uiommufd_mmio *out)
 		enum uiommufd_mmio mmio;
 	} modes[] = {
 		{"trap", UIOMMUFD_MMIO_TRAP},
+		{"watch", UIOMMUFD_MMIO_WATCH},
 		{"fault", UIOMMUFD_MMIO_FAULT},
 	};
 
@@ -137,7 +138,7 @@ static int set_option(struct device_description *dev, const char *name, const ch
 	if (!strcmp(name, "mmio")) {
 		if (parse_mmio(value, &dev->mmio))
 			return describe_bad(error, cap,
-					    "%s: mmio=%s: not one of trap, fault",
+					    "%s: mmio=%s: not one of trap, watch, fault",
 					    dev->model, value);
 		dev->has_mmio = true;
 		return 0;

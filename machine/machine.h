@@ -23,6 +23,7 @@ struct files;
 struct iommufd_unit;
 struct machine_port;
 struct memory;
+struct mmio_scanner;
 struct pci_device;
 
 /* An IOMMU group: devices that the IOMMU cannot tell apart. */
@@ -44,6 +45,8 @@ struct machine {
 	struct iommufd_unit *units;    /* IOMMUs; NULL: a plain one; constant */
 	struct machine_group **groups; /* in use; constant but for their owners */
 	size_t nr_groups;
+	struct mmio_scanner
+		*scanner;         /* looks at watched registers; NULL: there are none */
 	struct uapi_trace *trace; /* NULL: off */
 	/* Calls of /dev/iommu besides Linux's uAPI; NULL: none. */
 	const struct uapi_table *iommu_calls;
