@@ -12,6 +12,8 @@
 #ifdef __x86_64__
 
 #include <cpuid.h>
+#include <stdatomic.h>
+#include <stdint.h>
 #include <string.h>
 
 #define LEGACY_XMM   160u
@@ -21,6 +23,7 @@
 #define ZMM_HI256    6u
 #define HI16_ZMM     7u
 #define SSE          1u
+#define COMPONENTS   8u
 
 struct piece {
 	unsigned component;
@@ -30,6 +33,12 @@ struct piece {
 
 static bool component_offset(unsigned component, size_t *offset, size_t *bytes)
 {
+	/*
+	 * What the CPU answered: bytes << 32 | offset; 0: not asked yet. It answers the
+	 * same for ever, and a hypervisor takes tens of microseconds for it.
+	 */
+	static _Atomic uint64_t answers[COMPONENTS];
+	uint64_t answer;
 	unsigned a, b, c, d;
 
 	if (component == SSE) {
@@ -37,10 +46,15 @@ static bool component_offset(unsigned component, size_t *offset, size_t *bytes)
 		*bytes = 16 * 16;
 		return true;
 	}
-	if (!__get_cpuid_count(0xd, component, &a, &b, &c, &d) || !a)
-		return false;
-	*offset = b;
-	*bytes = a;
+	answer = atomic_load_explicit(&answers[component], memory_order_relaxed);
+	if (!answer) {
+		if (!__get_cpuid_count(0xd, component, &a, &b, &c, &d) || !a)
+			return false;
+		answer = (uint64_t)a << 32 | b;
+		atomic_store_explicit(&answers[component], answer, memory_order_relaxed);
+	}
+	*offset = (uint32_t)answer;
+	*bytes = answer >> 32;
 	return true;
 }
 

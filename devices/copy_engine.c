@@ -45,6 +45,15 @@ enum {
 	REG_ERROR_ADDR = 0x50,
 	REG_BYTES = 0x58,
 	REG_SCRATCH = 0x60,
+	REGS_END = 0x68,
+};
+
+/* INT_STATUS is not among them: a one that clears a one is no change. */
+static const struct uiommufd_watched watched[] = {
+	{BAR_REGS, REG_INT_ENABLE, 4, 1, 0}, {BAR_REGS, REG_INT_VECTOR, 4, 1, 0},
+	{BAR_REGS, REG_SCRATCH, 4, 2, 4},    {BAR_REGS, REG_RING_BASE, 4, 2, 4},
+	{BAR_REGS, REG_RING_SIZE, 4, 1, 0},  {BAR_REGS, REG_CONTROL, 4, 1, 0},
+	{BAR_REGS, REG_PRODUCER, 4, 1, 0},
 };
 
 enum {
@@ -60,7 +69,7 @@ enum {
 };
 
 #define ID_VALUE      0x31454355u
-#define VERSION_VALUE 0x00010000u
+#define VERSION_VALUE 0x00010001u
 
 /* ---- shared with the engine ------------------------------------------------------ */
 
@@ -72,8 +81,26 @@ void copy_engine_raise(struct copy_engine *ce, enum copy_engine_cause cause,
 		fx->irqs |= 1u << vector;
 }
 
+static uint32_t read_word(const struct copy_engine *ce, uint64_t offset);
+
+/*
+ * Watched registers: show them all. From the last to the first, so that who sees a STATUS
+ * sees the errors and counters that belong to it.
+ */
+static void publish(struct copy_engine *ce)
+{
+	if (!ce->watched)
+		return;
+	pthread_mutex_lock(&ce->lock);
+	for (unsigned at = REGS_END; at > 0; at -= 4)
+		uiommufd_mmio_publish(ce->dev, BAR_REGS, at - 4, 4,
+				      read_word(ce, at - 4));
+	pthread_mutex_unlock(&ce->lock);
+}
+
 void copy_engine_apply(struct copy_engine *ce, const struct copy_engine_effects *fx)
 {
+	publish(ce);
 	for (unsigned v = 0; v < COPY_ENGINE_VECTORS; v++)
 		if (fx->irqs & (1u << v))
 			uiommufd_irq(ce->dev, v);
@@ -232,7 +259,8 @@ static uint32_t read_word(const struct copy_engine *ce, uint64_t offset)
 	case REG_VERSION:
 		return VERSION_VALUE;
 	case REG_CAPS:
-		return COPY_ENGINE_MAX_ORDER << 8 | COPY_ENGINE_VECTORS;
+		return COPY_ENGINE_PASID_BITS << 16 | COPY_ENGINE_MAX_ORDER << 8 |
+		       COPY_ENGINE_VECTORS;
 	case REG_VRAM_SIZE:
 	case REG_VRAM_SIZE + 4:
 		return half(ce->vram_size, offset);
@@ -350,6 +378,7 @@ static void copy_engine_write(void *model, unsigned bar, uint64_t offset, unsign
 /* On failure the engine stays without a worker, and says BROKEN when it is enabled. */
 static void power_on(struct copy_engine *ce)
 {
+	ce->watched = uiommufd_mmio_mode(ce->dev) == UIOMMUFD_MMIO_WATCH;
 	ce->vram = uiommufd_bar_memory(ce->dev, BAR_VRAM);
 	if (!ce->vram || pattern_init(&ce->pattern))
 		return;
@@ -371,6 +400,7 @@ static void copy_engine_reset(void *model, enum uiommufd_reset kind)
 	pthread_mutex_lock(&ce->lock);
 	copy_engine_reset_regs(ce);
 	pthread_mutex_unlock(&ce->lock);
+	publish(ce);
 	if (ce->worker)
 		uiommufd_worker_resume(ce->worker);
 }
@@ -380,12 +410,25 @@ static void copy_engine_destroy(void *model)
 	struct copy_engine *ce = model;
 
 	uiommufd_worker_destroy(ce->worker);
+	for (unsigned i = 0; i < COPY_ENGINE_PORTS; i++)
+		uiommufd_channel_destroy(ce->ports[i].channel);
 	uiommufd_channel_destroy(ce->channel);
 	pthread_mutex_destroy(&ce->lock);
 	pattern_finish(&ce->pattern);
 	free(ce);
 }
 
+/* ATS; PRI, whose answers have the PASID of the request; PASID. */
+static const uint8_t ats[4];
+static const uint8_t page_requests[12] = {[3] = 0x80, [4] = 32};
+static const uint8_t pasid[4] = {[1] = COPY_ENGINE_PASID_BITS};
+static const struct uiommufd_ext_cap ext_caps[] = {
+	{.id = 0x1b, .version = 1, .size = sizeof(pasid), .bytes = pasid},
+	{.id = 0x0f, .version = 1, .size = sizeof(ats), .bytes = ats},
+	{.id = 0x13, .version = 1, .size = sizeof(page_requests), .bytes = page_requests},
+};
+
+/* Without the option it has no more of them than its PASIDs. */
 static void describe(const struct copy_engine *ce, struct uiommufd_device_desc *desc)
 {
 	*desc = (struct uiommufd_device_desc){
@@ -405,12 +448,16 @@ static void describe(const struct copy_engine *ce, struct uiommufd_device_desc *
 		.msix_pba_offset = MSIX_PBA,
 		.flr = true,
 		.pm = true,
+		.ext_caps = ext_caps,
+		.nr_ext_caps = ce->pri ? 3 : 1,
 		.dma_logging = true,
+		.watched = watched,
+		.nr_watched = sizeof(watched) / sizeof(watched[0]),
 		.sriov = ce->sriov.total ? &ce->sriov : NULL,
 	};
 }
 
-static int create(struct uiommufd_device *dev, uint64_t vram_size, unsigned vfs,
+static int create(struct uiommufd_device *dev, uint64_t vram_size, unsigned vfs, bool pri,
 		  struct uiommufd_device_desc *desc, struct uiommufd_device_ops *ops,
 		  void **model)
 {
@@ -420,6 +467,7 @@ static int create(struct uiommufd_device *dev, uint64_t vram_size, unsigned vfs,
 		return -ENOMEM;
 	ce->dev = dev;
 	ce->vram_size = vram_size;
+	ce->pri = pri;
 	ce->sriov = (struct uiommufd_sriov){
 		.total = vfs,
 		.offset = 1,
@@ -444,14 +492,15 @@ static int copy_engine_create(struct uiommufd_device *dev,
 			      struct uiommufd_device_desc *desc,
 			      struct uiommufd_device_ops *ops, void **model)
 {
-	uint64_t vram_size = VRAM_DEFAULT, vfs = 0;
+	uint64_t vram_size = VRAM_DEFAULT, vfs = 0, pri = 0;
 	const struct device_number numbers[] = {
 		{"vram", VRAM_MIN, VRAM_MAX, true, &vram_size},
 		{"vfs", 0, VFS_MAX, false, &vfs},
+		{"pri", 0, 1, false, &pri},
 	};
-	int err = device_options(dev, "copy-engine", options, n, numbers, 2);
+	int err = device_options(dev, "copy-engine", options, n, numbers, 3);
 
-	return err ? err : create(dev, vram_size, (unsigned)vfs, desc, ops, model);
+	return err ? err : create(dev, vram_size, (unsigned)vfs, pri, desc, ops, model);
 }
 
 /* A virtual function is a copy engine with the least memory, and an id of its own. */
@@ -463,7 +512,7 @@ static int copy_engine_vf_create(struct uiommufd_device *dev,
 	int err = device_options(dev, "copy-engine-vf", options, n, NULL, 0);
 
 	if (!err)
-		err = create(dev, VRAM_MIN, 0, desc, ops, model);
+		err = create(dev, VRAM_MIN, 0, false, desc, ops, model);
 	if (!err)
 		desc->device_id = 0xce02;
 	return err;
@@ -472,7 +521,8 @@ static int copy_engine_vf_create(struct uiommufd_device *dev,
 const struct uiommufd_model copy_engine_model = {
 	.name = "copy-engine",
 	.summary = "DMA copy engine with local memory (docs/devices/copy-engine.md)",
-	.options = "vram=SIZE (16M)\nvfs=NUMBER (0): virtual functions it can have",
+	.options = "vram=SIZE (16M)\nvfs=NUMBER (0): virtual functions it can have\n"
+		   "pri=0|1 (0): asks for pages that it finds no translation for",
 	.create = copy_engine_create,
 };
 

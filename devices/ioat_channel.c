@@ -238,6 +238,7 @@ bool ioat_channel_run(void *arg)
 	struct ioat_channel *ch = arg;
 	uint64_t moved = 0;
 
+	uiommufd_burst_begin();
 	for (unsigned i = 0; i < RUN_STEPS && moved < RUN_BYTES; i++)
 		if (!step(ch, &moved))
 			return false;

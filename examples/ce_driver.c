@@ -71,11 +71,22 @@ static int deadline_poll(struct deadline *d)
 	return 0;
 }
 
+/* Where registers are watched the engine takes a moment to hear of CONTROL. */
 static int wait_disabled(struct ce *ce)
 {
 	struct deadline d = deadline_start();
 
-	while (ce_state(ce) != CE_STATE_DISABLED)
+	while (ce_read32(ce, CE_REG_CONTROL) || ce_state(ce) != CE_STATE_DISABLED)
+		if (deadline_poll(&d))
+			return -ETIMEDOUT;
+	return 0;
+}
+
+static int wait_enabled(struct ce *ce)
+{
+	struct deadline d = deadline_start();
+
+	while (ce_state(ce) == CE_STATE_DISABLED)
 		if (deadline_poll(&d))
 			return -ETIMEDOUT;
 	return 0;
@@ -108,6 +119,8 @@ int ce_start(struct ce *ce, const struct ce_bus *bus, void *ring, uint64_t ring_
 		err = ce_write32(ce, CE_REG_RING_SIZE, size);
 	if (!err)
 		err = ce_write32(ce, CE_REG_CONTROL, CE_CONTROL_ENABLE);
+	if (!err)
+		err = wait_enabled(ce);
 	if (err)
 		return err;
 	return ce_state(ce) == CE_STATE_READY ? 0 : take_error(ce);
@@ -196,14 +209,25 @@ int ce_fill(struct ce *ce, uint64_t dst, uint64_t pattern, uint64_t length,
 	return execute(ce, &desc);
 }
 
+/* The command does not stand in CONTROL any more when the engine has taken it. */
+static int command(struct ce *ce, uint32_t what)
+{
+	struct deadline d = deadline_start();
+	int err = ce_write32(ce, CE_REG_CONTROL, CE_CONTROL_ENABLE | what);
+
+	while (!err && ce_read32(ce, CE_REG_CONTROL) & what)
+		err = deadline_poll(&d);
+	return err;
+}
+
 int ce_skip(struct ce *ce)
 {
-	return ce_write32(ce, CE_REG_CONTROL, CE_CONTROL_ENABLE | CE_CONTROL_SKIP);
+	return command(ce, CE_CONTROL_SKIP);
 }
 
 int ce_retry(struct ce *ce)
 {
-	return ce_write32(ce, CE_REG_CONTROL, CE_CONTROL_ENABLE | CE_CONTROL_RETRY);
+	return command(ce, CE_CONTROL_RETRY);
 }
 
 /* ---- names ----------------------------------------------------------------------- */

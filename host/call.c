@@ -23,11 +23,13 @@
 /* clang-format off */
 const struct call_entry call_table[] = {
 	{SYS_ioctl, CALL_IOCTL_TYPE, 1, serve_ioctl},
-	{SYS_mmap, CALL_MARKED_OFFSET, 5, serve_mmap},
-	{SYS_read, CALL_QUEUE_FD, 0, serve_read, true},
-	{SYS_write, CALL_QUEUE_FD, 0, serve_write, true},
-	{SYS_pread64, CALL_MARKED_OFFSET, 3, serve_pread, true},
-	{SYS_pwrite64, CALL_MARKED_OFFSET, 3, serve_pwrite, true},
+	{SYS_mmap, CALL_MARKED_OFFSET, 5, serve_mmap, ALSO_QUEUE_FD, 4},
+	{SYS_read, CALL_QUEUE_FD, 0, serve_read, ALSO_ANY},
+	{SYS_write, CALL_QUEUE_FD, 0, serve_write, ALSO_STDOUT | ALSO_ANY},
+	{SYS_readv, CALL_QUEUE_FD, 0, serve_readv},
+	{SYS_writev, CALL_QUEUE_FD, 0, serve_writev, ALSO_STDOUT},
+	{SYS_pread64, CALL_MARKED_OFFSET, 3, serve_pread, ALSO_QUEUE_FD | ALSO_ANY, 0},
+	{SYS_pwrite64, CALL_MARKED_OFFSET, 3, serve_pwrite, ALSO_QUEUE_FD | ALSO_ANY, 0},
 	{SYS_preadv, CALL_MARKED_OFFSET, 3, serve_preadv},
 	{SYS_pwritev, CALL_MARKED_OFFSET, 3, serve_pwritev},
 	{SYS_preadv2, CALL_MARKED_OFFSET, 3, serve_preadv},

@@ -81,10 +81,10 @@ struct vfile *call_get_vfile(struct call *c, int fd, int *ours);
 long call_install(struct call *c, int fd, bool cloexec);
 
 /*
- * The numbers that queues' descriptors get, so that read(2) and write(2) on them can be
- * caught and all others stay native: a multiple of how many there are, and below the
- * usual limit of 1024. A queue that gets no such number, or is read by a duplicate with
- * another, is read natively (iommufd/eventq.h).
+ * The numbers that queues' and attributes' descriptors get, so that read(2) and write(2)
+ * on them can be caught and all others stay native: a multiple of how many there are, and
+ * below the usual limit of 1024. A queue that gets no such number, or is read by a
+ * duplicate with another, is read natively (iommufd/eventq.h).
  */
 #define QUEUE_FD_FIRST 960
 #define QUEUE_FDS      64
@@ -99,13 +99,20 @@ enum call_when {
 	CALL_QUEUE_FD,      /* argument @arg is a number that queues get */
 };
 
+/* Besides that. */
+enum call_also {
+	ALSO_QUEUE_FD = 1, /* argument @fd_arg is a number that queues get */
+	ALSO_STDOUT = 2,   /* argument 0 is 1, and argument 2 less than a page */
+	ALSO_ANY = 4,      /* with fault injection: always; its files have any number */
+};
+
 struct call_entry {
 	int nr;
 	enum call_when when;
 	unsigned arg;
 	long (*serve)(struct call *c);
-	/* With fault injection: always, for its files may have any number. */
-	bool any_file;
+	unsigned also; /* enum call_also */
+	unsigned fd_arg;
 };
 
 extern const struct call_entry call_table[];
@@ -116,6 +123,8 @@ long serve_ioctl(struct call *c);
 long serve_mmap(struct call *c);
 long serve_read(struct call *c);
 long serve_write(struct call *c);
+long serve_readv(struct call *c);
+long serve_writev(struct call *c);
 long serve_pread(struct call *c);
 long serve_pwrite(struct call *c);
 long serve_preadv(struct call *c);

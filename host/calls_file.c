@@ -18,11 +18,13 @@
 #include <unistd.h>
 
 #include "core/port.h"
+#include "host/attr_file.h"
 #include "host/call.h"
 #include "host/fail_nth.h"
 #include "host/host.h"
 #include "host/log.h"
 #include "host/process.h"
+#include "host/view_attr.h"
 #include "machine/files.h"
 #include "machine/machine.h"
 #include "vfio/pci_device.h"
@@ -97,6 +99,13 @@ long serve_ioctl(struct call *c)
 	return r;
 }
 
+/* Has it the mark of a region? */
+static bool is_region(uint64_t offset)
+{
+	return (offset & (VFILE_MARK | VFILE_MARK << 1)) == VFILE_MARK ||
+	       offset >> VFILE_REGION_SHIFT == VFILE_FIXED_CONFIG >> VFILE_REGION_SHIFT;
+}
+
 /* ---- mmap --------------------------------------------------------------------- */
 
 long serve_mmap(struct call *c)
@@ -106,12 +115,16 @@ long serve_mmap(struct call *c)
 	struct vfile *f;
 	long r;
 
-	files_reap(c->host->machine->files);
 	if ((flags & MAP_ANONYMOUS) || !length || (offset & (PORT_PAGE_SIZE - 1)))
 		return CALL_PROCEED;
+	files_reap(c->host->machine->files);
 	f = call_get_vfile(c, (int)c->args[4], NULL);
 	if (!f)
 		return CALL_PROCEED;
+	if (!is_region(offset) && !attr_file_path(f)) {
+		vfile_put(f);
+		return CALL_PROCEED;
+	}
 	r = f->ops->mmap ? f->ops->mmap(f, offset, length, prot, flags) : -EINVAL;
 	vfile_put(f);
 	log_call(c, r, "mmap(%llu, %#x, %#x, %d, %#llx)", (unsigned long long)length,
@@ -170,10 +183,12 @@ static long file_for(struct call *c, enum transfer dir, struct vfile **out)
 	return -EBADF;
 }
 
-static bool is_region(uint64_t offset)
+/* Can the descriptor be one on which these are ours? */
+static bool may_be_queue(struct call *c, int fd)
 {
-	return (offset & (VFILE_MARK | VFILE_MARK << 1)) == VFILE_MARK ||
-	       offset >> VFILE_REGION_SHIFT == VFILE_FIXED_CONFIG >> VFILE_REGION_SHIFT;
+	return (fd >= QUEUE_FD_FIRST && fd < QUEUE_FD_FIRST + QUEUE_FDS) ||
+	       (fd == STDOUT_FILENO && attr_file_in_use(c->host->attr_files)) ||
+	       fail_nth_in_use(c->host->fail_nth);
 }
 
 static long serve_transfer(struct call *c, enum transfer dir)
@@ -182,7 +197,7 @@ static long serve_transfer(struct call *c, enum transfer dir)
 	struct vfile *f;
 	long r;
 
-	if (!region && !fail_nth_in_use(c->host->fail_nth))
+	if (!region && !may_be_queue(c, (int)c->args[0]))
 		return CALL_PROCEED;
 	r = file_for(c, dir, &f);
 	if (r)
@@ -191,7 +206,10 @@ static long serve_transfer(struct call *c, enum transfer dir)
 		vfile_put(f);
 		return CALL_PROCEED;
 	}
-	r = transfer(f, c, dir, c->args[1], c->args[2], c->args[3]);
+	if (attr_file_path(f))
+		r = attr_file_transfer(c, f, dir == WRITE);
+	else
+		r = transfer(f, c, dir, c->args[1], c->args[2], c->args[3]);
 	vfile_put(f);
 	log_call(c, r, "%s(%d, %llu, %#llx)", dir == READ ? "pread64" : "pwrite64",
 		 (int)c->args[0], (unsigned long long)c->args[2],
@@ -280,16 +298,46 @@ long serve_pwritev(struct call *c)
 	return serve_vector(c, WRITE);
 }
 
-/* ---- read and write of queues --------------------------------------------------- */
+/* ---- read and write of queues and attributes ------------------------------------ */
 
-/* Can the descriptor be one on which these are ours? */
-static bool may_be_queue(struct call *c, int fd)
+/* The pieces of a vector, together; more than @cap bytes are left. */
+static ssize_t gather(struct call *c, const struct iovec *iov, int n, char *buf,
+		      size_t cap)
 {
-	return (fd >= QUEUE_FD_FIRST && fd < QUEUE_FD_FIRST + QUEUE_FDS) ||
-	       fail_nth_in_use(c->host->fail_nth);
+	size_t have = 0;
+
+	for (int i = 0; i < n && have < cap; i++) {
+		size_t want = iov[i].iov_len < cap - have ? iov[i].iov_len : cap - have;
+		int err = call_copy_in(c, buf + have,
+				       (uint64_t)(uintptr_t)iov[i].iov_base, want);
+
+		if (err)
+			return err;
+		have += want;
+	}
+	return (ssize_t)have;
 }
 
-/* Offsets are no part of it: the file is a socket, or a fail-nth file. */
+/* An attribute takes what is written as one, however many pieces it is in. */
+static long write_attribute(struct call *c, struct vfile *f, int fd,
+			    const struct iovec *iov, int n)
+{
+	char text[VIEW_ATTR_BYTES + 1];
+	ssize_t have = gather(c, iov, n, text, VIEW_ATTR_BYTES);
+
+	return have < 0 ? have : attr_file_write(f, fd, text, (size_t)have);
+}
+
+static long write_queue(struct call *c, struct vfile *f, int fd, uint64_t va, size_t n)
+{
+	const struct iovec iov = {(void *)(uintptr_t)va, n};
+
+	if (attr_file_path(f))
+		return write_attribute(c, f, fd, &iov, 1);
+	return f->ops->write ? f->ops->write(f, &c->client, va, n) : CALL_PROCEED;
+}
+
+/* Offsets are no part of it: the file is a socket, a fail-nth file, or knows its own. */
 static long serve_queue(struct call *c, enum transfer dir)
 {
 	uint64_t va = c->args[1];
@@ -306,10 +354,10 @@ static long serve_queue(struct call *c, enum transfer dir)
 		return CALL_PROCEED;
 	if (!may_transfer(fd, dir))
 		r = -EBADF;
-	else if (dir == READ && f->ops->read)
+	else if (dir == WRITE)
+		r = write_queue(c, f, fd, va, n);
+	else if (f->ops->read)
 		r = f->ops->read(f, &c->client, fd, va, n);
-	else if (dir == WRITE && f->ops->write)
-		r = f->ops->write(f, &c->client, va, n);
 	close(fd);
 	vfile_put(f);
 	if (r != CALL_PROCEED)
@@ -326,6 +374,63 @@ long serve_read(struct call *c)
 long serve_write(struct call *c)
 {
 	return serve_queue(c, WRITE);
+}
+
+static long read_vector(struct call *c, struct vfile *f, int fd, const struct iovec *iov,
+			int n)
+{
+	long total = 0;
+
+	for (int i = 0; i < n; i++) {
+		ssize_t done = f->ops->read(f, &c->client, fd,
+					    (uint64_t)(uintptr_t)iov[i].iov_base,
+					    iov[i].iov_len);
+
+		if (done < 0)
+			return total ? total : done;
+		total += done;
+		if ((size_t)done < iov[i].iov_len)
+			break;
+	}
+	return total;
+}
+
+/* Attributes alone: C libraries' buffers use these. */
+static long serve_plain_vector(struct call *c, enum transfer dir)
+{
+	struct iovec iov[IOV_MAX];
+	int n = (int)c->args[2];
+	struct vfile *f;
+	long r;
+	int fd;
+
+	if (!may_be_queue(c, (int)c->args[0]) || c->args[2] > IOV_MAX)
+		return CALL_PROCEED;
+	f = call_get_vfile(c, (int)c->args[0], &fd);
+	if (!f)
+		return CALL_PROCEED;
+	if (!attr_file_path(f))
+		r = CALL_PROCEED;
+	else if (!may_transfer(fd, dir))
+		r = -EBADF;
+	else
+		r = call_copy_in(c, iov, c->args[1], (size_t)n * sizeof(*iov));
+	if (!r)
+		r = dir == WRITE ? write_attribute(c, f, fd, iov, n)
+				 : read_vector(c, f, fd, iov, n);
+	close(fd);
+	vfile_put(f);
+	return r;
+}
+
+long serve_readv(struct call *c)
+{
+	return serve_plain_vector(c, READ);
+}
+
+long serve_writev(struct call *c)
+{
+	return serve_plain_vector(c, WRITE);
 }
 
 /* ---- exec --------------------------------------------------------------------- */

@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "host/attr_file.h"
 #include "host/call.h"
 #include "host/fail_nth.h"
 #include "host/host.h"
@@ -25,6 +26,7 @@
 #include "host/proc_status.h"
 #include "host/process.h"
 #include "host/view.h"
+#include "host/view_attr.h"
 #include "machine/files.h"
 #include "machine/machine.h"
 
@@ -38,6 +40,7 @@ enum target_kind {
 
 struct target {
 	enum target_kind kind;
+	int error; /* of the walk, which ends in our part: no node then */
 	const struct view_node *node;
 	int fd;
 	pid_t tid;
@@ -99,28 +102,14 @@ static int fd_of_path(struct call *c, const char *path)
 	return *end || n > INT_MAX ? -1 : (int)n;
 }
 
-static int find_target(struct call *c, int dirfd, uint64_t va, bool follow,
-		       struct target *t)
+static void look_up(struct call *c, const char *base, bool follow, struct target *t)
 {
-	char buf[PATH_MAX + 64];
-	const char *base = "/";
-	int err;
+	int err = view_resolve(c->host->view, base, t->path, follow, &t->node);
 
-	t->kind = TARGET_HOST;
-	if (call_copy_path(c, va, t->path, sizeof(t->path)))
-		return 0;
-	if (!t->path[0]) {
-		t->kind = TARGET_EMPTY;
-		return 0;
-	}
-	if (t->path[0] != '/' && !base_path(c, dirfd, buf, sizeof(buf), &base))
-		return 0;
-	err = view_resolve(c->host->view, base, t->path, follow, &t->node);
-	if (err < 0)
-		return err;
-	if (!err) {
+	t->error = err < 0 ? err : 0;
+	if (err <= 0) {
 		t->kind = TARGET_NODE;
-		return 0;
+		return;
 	}
 	t->fd = fd_of_path(c, t->path);
 	if (t->fd >= 0)
@@ -128,7 +117,35 @@ static int find_target(struct call *c, int dirfd, uint64_t va, bool follow,
 	t->tid = fail_nth_of_path(c, base, t->path);
 	if (t->tid)
 		t->kind = TARGET_NTH;
-	return 0;
+}
+
+/*
+ * Where the client's path leads. The view stays as it is until target_end(): nothing in
+ * between waits for the client, so its memory is not looked at.
+ */
+static void target_begin(struct call *c, int dirfd, uint64_t va, bool follow,
+			 struct target *t)
+{
+	char buf[PATH_MAX + 64];
+	const char *base = "/";
+	bool known;
+
+	t->kind = TARGET_HOST;
+	t->error = 0;
+	t->node = NULL;
+	known = !call_copy_path(c, va, t->path, sizeof(t->path));
+	if (known && t->path[0] && t->path[0] != '/')
+		known = base_path(c, dirfd, buf, sizeof(buf), &base);
+	view_read_begin(c->host->view);
+	if (known && t->path[0])
+		look_up(c, base, follow, t);
+	else if (known)
+		t->kind = TARGET_EMPTY;
+}
+
+static void target_end(struct call *c)
+{
+	view_read_end(c->host->view);
 }
 
 /* What /proc says of the client's descriptor, if that is in the store: a virtual path. */
@@ -203,8 +220,28 @@ static long open_nth(struct call *c, pid_t tid, int flags)
 	return install(c, fd, flags);
 }
 
+/* Its descriptor gets a number whose reads and writes are caught. */
+static long open_attribute(struct call *c, const struct view_node *n, int flags)
+{
+	struct vfile *f;
+	int fd;
+
+	if (n->live->attr->dump)
+		return install(c, attr_file_dump(n), flags);
+	fd = attr_file_open(c->host->attr_files, n, flags, &f);
+	if (fd)
+		return fd;
+	fd = files_open(c->host->machine->files, f, flags);
+	vfile_put(f);
+	return fd < 0 ? fd : call_install_queue(c, fd, flags & O_CLOEXEC);
+}
+
 static long open_node(struct call *c, const struct view_node *n, int flags)
 {
+	int err = view_may_open(n, flags);
+
+	if (err)
+		return err;
 	if (!(flags & O_PATH) && (flags & O_CREAT)) {
 		if (flags & O_EXCL)
 			return -EEXIST;
@@ -215,6 +252,8 @@ static long open_node(struct call *c, const struct view_node *n, int flags)
 		return open_device(c, n->path, flags);
 	if (n->kind == VIEW_LINK)
 		return -ELOOP;
+	if (n->kind == VIEW_ATTR && !(flags & O_PATH))
+		return flags & O_DIRECTORY ? -ENOTDIR : open_attribute(c, n, flags);
 	/* sysfs files ignore truncation, and nothing is created in sysfs. */
 	if ((flags & O_TMPFILE) == O_TMPFILE)
 		return -EOPNOTSUPP;
@@ -225,6 +264,17 @@ static long open_node(struct call *c, const struct view_node *n, int flags)
 	return install(c, view_open(c->host->view, n, flags), flags);
 }
 
+/* The node that the file is an open of: a device's or an attribute's; NULL: none. */
+static const struct view_node *node_of_vfile(struct call *c, const struct vfile *f)
+{
+	const char *path = attr_file_path(f);
+	const struct view_node *n;
+
+	if (path)
+		return view_resolve(c->host->view, "/", path, false, &n) ? NULL : n;
+	return f->rdev ? view_device(c->host->view, f->rdev) : NULL;
+}
+
 /* A new open of the device behind one of the client's descriptors. */
 static long reopen(struct call *c, int fd, int flags)
 {
@@ -232,9 +282,9 @@ static long reopen(struct call *c, int fd, int flags)
 	const struct view_node *n;
 
 	if (f) {
-		n = f->rdev ? view_device(c->host->view, f->rdev) : NULL;
+		n = node_of_vfile(c, f);
 		vfile_put(f);
-		/* What is no device node cannot be opened by name: a dma-buf. */
+		/* What is no node cannot be opened by name: a dma-buf. */
 		return n ? open_node(c, n, flags) : -ENXIO;
 	}
 	n = node_of_store(c, fd);
@@ -255,16 +305,20 @@ static long do_open(struct call *c, int dirfd, uint64_t path, int flags)
 {
 	bool follow = !(flags & O_NOFOLLOW) &&
 		      (flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL);
+	long r = CALL_PROCEED;
 	struct target t;
-	long r = find_target(c, dirfd, path, follow, &t);
 
-	if (!r && t.kind == TARGET_NODE)
+	target_begin(c, dirfd, path, follow, &t);
+	if (t.error)
+		r = t.error;
+	else if (t.kind == TARGET_NODE)
 		r = open_node(c, t.node, flags);
-	else if (!r && t.kind == TARGET_FD && follow)
+	else if (t.kind == TARGET_FD && follow)
 		r = reopen(c, t.fd, flags);
-	else if (!r && t.kind == TARGET_NTH && !(flags & O_PATH))
+	else if (t.kind == TARGET_NTH && !(flags & O_PATH))
 		r = open_nth(c, t.tid, flags);
-	else if (!r)
+	target_end(c);
+	if (t.kind == TARGET_HOST)
 		r = open_status(c, t.path, flags);
 	if (r != CALL_PROCEED)
 		log_call(c, r, "open(\"%s\", %#x)", t.path, (unsigned)flags);
@@ -305,34 +359,22 @@ long serve_openat2(struct call *c)
 static const struct view_node nth_node = {.kind = VIEW_FILE};
 #define NTH_LIKE "/proc/self/comm"
 
-static long stat_node(struct call *c, const struct view_node *n, uint64_t out)
+static int stat_node(struct call *c, const struct view_node *n, struct stat *st)
 {
-	struct stat st;
-	int err;
-
 	if (n == &nth_node)
-		err = stat(NTH_LIKE, &st) ? -errno : 0;
-	else
-		err = view_stat(c->host->view, n, &st);
-
-	return err ? err : call_copy_out(c, out, &st, sizeof(st));
+		return stat(NTH_LIKE, st) ? -errno : 0;
+	return view_stat(c->host->view, n, st);
 }
 
-static long statx_node(struct call *c, const struct view_node *n, unsigned mask,
-		       uint64_t out)
+static int statx_node(struct call *c, const struct view_node *n, unsigned mask,
+		      struct statx *stx)
 {
-	struct statx stx;
-	int err;
-
 	if (n == &nth_node)
-		err = statx(AT_FDCWD, NTH_LIKE, 0, mask, &stx) ? -errno : 0;
-	else
-		err = view_statx(c->host->view, n, mask, &stx);
-
-	return err ? err : call_copy_out(c, out, &stx, sizeof(stx));
+		return statx(AT_FDCWD, NTH_LIKE, 0, mask, stx) ? -errno : 0;
+	return view_statx(c->host->view, n, mask, stx);
 }
 
-/* The device node whose open the client's descriptor is, or NULL. */
+/* The node whose open the client's descriptor is, or NULL. */
 static const struct view_node *node_of_fd(struct call *c, int fd)
 {
 	struct vfile *f = call_get_vfile(c, fd, NULL);
@@ -340,34 +382,26 @@ static const struct view_node *node_of_fd(struct call *c, int fd)
 
 	if (!f)
 		return NULL;
-	n = f->rdev ? view_device(c->host->view, f->rdev) : NULL;
+	n = node_of_vfile(c, f);
 	vfile_put(f);
 	return n;
 }
 
-static long stat_fd(struct call *c, int fd, uint64_t out)
-{
-	const struct view_node *n = node_of_fd(c, fd);
-
-	return n ? stat_node(c, n, out) : CALL_PROCEED;
-}
-
-/* The node that a stat-like call is about: 0, CALL_PROCEED or -errno. */
-static long find_node(struct call *c, int dirfd, uint64_t path, int at_flags,
-		      const struct view_node **out)
+/* The node that a stat-like call is about: 0, CALL_PROCEED or -errno. To be ended by
+ * target_end() in any case. */
+static long node_begin(struct call *c, int dirfd, uint64_t path, int at_flags,
+		       const struct view_node **out)
 {
 	bool follow = !(at_flags & AT_SYMLINK_NOFOLLOW);
-	struct target t;
-	int err;
+	struct target t = {.kind = TARGET_EMPTY};
 
 	*out = NULL;
-	if ((at_flags & AT_EMPTY_PATH) && !path) {
-		t.kind = TARGET_EMPTY;
-	} else {
-		err = find_target(c, dirfd, path, follow, &t);
-		if (err)
-			return err;
-	}
+	if (!path && (at_flags & AT_EMPTY_PATH))
+		view_read_begin(c->host->view);
+	else
+		target_begin(c, dirfd, path, follow, &t);
+	if (t.error)
+		return t.error;
 	if (t.kind == TARGET_NODE)
 		*out = t.node;
 	else if (t.kind == TARGET_NTH)
@@ -382,9 +416,13 @@ static long find_node(struct call *c, int dirfd, uint64_t path, int at_flags,
 static long do_stat(struct call *c, int dirfd, uint64_t path, int at_flags, uint64_t out)
 {
 	const struct view_node *n;
-	long r = find_node(c, dirfd, path, at_flags, &n);
+	struct stat st;
+	long r = node_begin(c, dirfd, path, at_flags, &n);
 
-	return r ? r : stat_node(c, n, out);
+	if (!r)
+		r = stat_node(c, n, &st);
+	target_end(c);
+	return r ? r : call_copy_out(c, out, &st, sizeof(st));
 }
 
 long serve_stat(struct call *c)
@@ -399,7 +437,7 @@ long serve_lstat(struct call *c)
 
 long serve_fstat(struct call *c)
 {
-	return stat_fd(c, (int)c->args[0], c->args[1]);
+	return do_stat(c, (int)c->args[0], 0, AT_EMPTY_PATH, c->args[1]);
 }
 
 long serve_newfstatat(struct call *c)
@@ -410,9 +448,13 @@ long serve_newfstatat(struct call *c)
 long serve_statx(struct call *c)
 {
 	const struct view_node *n;
-	long r = find_node(c, (int)c->args[0], c->args[1], (int)c->args[2], &n);
+	struct statx stx;
+	long r = node_begin(c, (int)c->args[0], c->args[1], (int)c->args[2], &n);
 
-	return r ? r : statx_node(c, n, (unsigned)c->args[3], c->args[4]);
+	if (!r)
+		r = statx_node(c, n, (unsigned)c->args[3], &stx);
+	target_end(c);
+	return r ? r : call_copy_out(c, c->args[4], &stx, sizeof(stx));
 }
 
 /* ---- access, readlink, extended attributes ------------------------------------- */
@@ -420,9 +462,12 @@ long serve_statx(struct call *c)
 static long do_access(struct call *c, int dirfd, uint64_t path, int mode, int at_flags)
 {
 	const struct view_node *n;
-	long r = find_node(c, dirfd, path, at_flags, &n);
+	long r = node_begin(c, dirfd, path, at_flags, &n);
 
-	return r ? r : view_access(c->host->view, n, mode);
+	if (!r)
+		r = view_access(c->host->view, n, mode);
+	target_end(c);
+	return r;
 }
 
 long serve_access(struct call *c)
@@ -450,43 +495,47 @@ static long answer_link(struct call *c, const char *text, uint64_t out, int size
 }
 
 /* What /proc/self/fd/N says of a placeholder, or of a file of the store. */
-static long readlink_fd(struct call *c, int fd, uint64_t out, int size)
+static long link_of_fd(struct call *c, int fd, char *text, size_t cap)
 {
 	struct vfile *f = call_get_vfile(c, fd, NULL);
 	const struct view_node *node;
 	char buf[PATH_MAX + 64];
 	const char *path;
 
-	if (f) {
-		long r;
-
-		node = f->rdev ? view_device(c->host->view, f->rdev) : NULL;
-		if (f->ops->link_text)
-			f->ops->link_text(f, buf, sizeof(buf));
-		else
-			snprintf(buf, sizeof(buf), "/%s:", f->ops->name);
-		r = answer_link(c, node ? node->path : buf, out, size);
-		vfile_put(f);
-		return r;
+	if (!f) {
+		path = store_path(c, fd, buf, sizeof(buf));
+		if (path)
+			snprintf(text, cap, "%s", path);
+		return path ? 0 : CALL_PROCEED;
 	}
-	path = store_path(c, fd, buf, sizeof(buf));
-	return path ? answer_link(c, path, out, size) : CALL_PROCEED;
+	node = node_of_vfile(c, f);
+	if (node)
+		snprintf(text, cap, "%s", node->path);
+	else if (f->ops->link_text)
+		f->ops->link_text(f, text, cap);
+	else
+		snprintf(text, cap, "/%s:", f->ops->name);
+	vfile_put(f);
+	return 0;
 }
 
 static long do_readlink(struct call *c, int dirfd, uint64_t path, uint64_t out, int size)
 {
+	long r = CALL_PROCEED;
+	char text[PATH_MAX];
 	struct target t;
-	int err = find_target(c, dirfd, path, false, &t);
 
-	if (err)
-		return err;
-	if (t.kind == TARGET_FD)
-		return readlink_fd(c, t.fd, out, size);
-	if (t.kind != TARGET_NODE)
-		return CALL_PROCEED;
-	if (t.node->kind != VIEW_LINK)
-		return -EINVAL;
-	return answer_link(c, t.node->target, out, size);
+	target_begin(c, dirfd, path, false, &t);
+	if (t.error)
+		r = t.error;
+	else if (t.kind == TARGET_FD)
+		r = link_of_fd(c, t.fd, text, sizeof(text));
+	else if (t.kind == TARGET_NODE)
+		r = t.node->kind == VIEW_LINK ? 0 : -EINVAL;
+	if (!r && t.kind == TARGET_NODE)
+		snprintf(text, sizeof(text), "%s", t.node->target);
+	target_end(c);
+	return r ? r : answer_link(c, text, out, size);
 }
 
 long serve_readlink(struct call *c)
@@ -503,18 +552,24 @@ long serve_readlinkat(struct call *c)
 long serve_getcwd(struct call *c)
 {
 	const struct view_node *n;
-	char buf[PATH_MAX + 64];
+	char buf[PATH_MAX + 64], text[PATH_MAX];
 	const char *path;
 	size_t bytes;
 	int err;
 
-	if (!base_path(c, AT_FDCWD, buf, sizeof(buf), &path) ||
-	    view_resolve(c->host->view, "/", path, false, &n))
+	if (!base_path(c, AT_FDCWD, buf, sizeof(buf), &path))
 		return CALL_PROCEED;
-	bytes = strlen(n->path) + 1;
+	view_read_begin(c->host->view);
+	err = view_resolve(c->host->view, "/", path, false, &n);
+	if (!err)
+		snprintf(text, sizeof(text), "%s", n->path);
+	view_read_end(c->host->view);
+	if (err)
+		return CALL_PROCEED;
+	bytes = strlen(text) + 1;
 	if (bytes > c->args[1])
 		return -ERANGE;
-	err = call_copy_out(c, c->args[0], n->path, bytes);
+	err = call_copy_out(c, c->args[0], text, bytes);
 	return err ? err : (long)bytes;
 }
 
@@ -523,9 +578,10 @@ long serve_xattr(struct call *c)
 {
 	bool nofollow = c->nr == SYS_lgetxattr || c->nr == SYS_llistxattr;
 	const struct view_node *n;
-	long r = find_node(c, AT_FDCWD, c->args[0], nofollow ? AT_SYMLINK_NOFOLLOW : 0,
-			   &n);
+	long r = node_begin(c, AT_FDCWD, c->args[0], nofollow ? AT_SYMLINK_NOFOLLOW : 0,
+			    &n);
 
+	target_end(c);
 	if (r)
 		return r;
 	return c->nr == SYS_listxattr || c->nr == SYS_llistxattr ? 0 : -EOPNOTSUPP;

@@ -442,7 +442,7 @@ static int add_knob(struct view *v, const char *kind, const char *name, const ch
 	char path[96];
 
 	snprintf(path, sizeof(path), "/sys/kernel/debug/%s/%s", kind, name);
-	return view_add_text(v, path, "%s", text);
+	return view_add_knob(v, path, text);
 }
 
 /*

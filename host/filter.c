@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "host/call.h"
+#include "host/view_attr.h"
 #include "uapi/vfile.h"
 
 /* ioctl numbers carry a type in bits 8 to 15. */
@@ -57,26 +58,53 @@ static int add_marked(scmp_filter_ctx ctx, const struct call_entry *e)
 		SCMP_CMP(e->arg, SCMP_CMP_MASKED_EQ, region, VFILE_FIXED_CONFIG));
 }
 
-static int add_queue_fds(scmp_filter_ctx ctx, const struct call_entry *e)
+static int add_queue_fds(scmp_filter_ctx ctx, const struct call_entry *e, unsigned arg)
 {
 	const uint64_t mask = UINT32_MAX & ~((uint64_t)QUEUE_FDS - 1);
 
+	return seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, e->nr, 1,
+				SCMP_CMP(arg, SCMP_CMP_MASKED_EQ, mask, QUEUE_FD_FIRST));
+}
+
+/*
+ * A shell's redirection makes an attribute descriptor 1. Texts are short; what programs
+ * write in whole buffers stays native. (writev(2) has a count of pieces there.)
+ */
+static int add_stdout(scmp_filter_ctx ctx, const struct call_entry *e)
+{
 	return seccomp_rule_add(
-		ctx, SCMP_ACT_NOTIFY, e->nr, 1,
-		SCMP_CMP(e->arg, SCMP_CMP_MASKED_EQ, mask, QUEUE_FD_FIRST));
+		ctx, SCMP_ACT_NOTIFY, e->nr, 2,
+		SCMP_CMP(0, SCMP_CMP_MASKED_EQ, UINT32_MAX, STDOUT_FILENO),
+		SCMP_CMP(2, SCMP_CMP_LT, VIEW_ATTR_BYTES));
+}
+
+static int add_also(scmp_filter_ctx ctx, const struct call_entry *e)
+{
+	int err = 0;
+
+	if (e->also & ALSO_QUEUE_FD)
+		err = add_queue_fds(ctx, e, e->fd_arg);
+	if (!err && (e->also & ALSO_STDOUT))
+		err = add_stdout(ctx, e);
+	return err;
 }
 
 static int add_entry(scmp_filter_ctx ctx, const struct call_entry *e, bool any_file)
 {
-	if (any_file && e->any_file)
+	int err;
+
+	if (any_file && (e->also & ALSO_ANY))
 		return seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, e->nr, 0);
+	err = add_also(ctx, e);
+	if (err)
+		return err;
 	switch (e->when) {
 	case CALL_IOCTL_TYPE:
 		return add_ioctls(ctx, e);
 	case CALL_MARKED_OFFSET:
 		return add_marked(ctx, e);
 	case CALL_QUEUE_FD:
-		return add_queue_fds(ctx, e);
+		return add_queue_fds(ctx, e, e->arg);
 	case CALL_ALWAYS:
 		break;
 	}

@@ -6,14 +6,18 @@
 #ifndef HOST_HOST_H
 #define HOST_HOST_H
 
+struct attr_files;
 struct fail_nth;
 struct machine;
+struct pci_bus;
 struct view;
 struct process_table;
 
 struct host {
 	struct machine *machine;
 	struct view *view;
+	struct attr_files *attr_files;
+	struct pci_bus *pci; /* what the view shows of the machine */
 	struct process_table *processes;
 	struct fail_nth *fail_nth; /* NULL: no fault injection */
 };

@@ -35,12 +35,14 @@
 #include <unistd.h>
 
 #include "core/port.h"
+#include "host/attr_file.h"
 #include "host/fail_nth.h"
 #include "host/filter.h"
 #include "host/host.h"
 #include "host/launch.h"
 #include "host/log.h"
 #include "host/notify.h"
+#include "host/pci_bus.h"
 #include "host/process.h"
 #include "host/tracer.h"
 #include "host/view.h"
@@ -166,13 +168,17 @@ static int make_host(struct session *s, const struct run_options *o)
 	err = make_machine(s, o);
 	if (err)
 		return err;
-	err = view_create(s->host.machine, &s->host.view);
+	err = view_create(&s->host.view);
+	if (!err)
+		err = pci_bus_create(s->host.machine, s->host.view, &s->host.pci);
 	if (err) {
 		complain("cannot make a private directory for /dev and /sys: %s",
 			 strerror(-err));
 		return err;
 	}
-	err = process_table_create(&s->host.processes);
+	err = attr_files_create(&s->host.attr_files);
+	if (!err)
+		err = process_table_create(&s->host.processes);
 	if (!err && o->selftest)
 		err = fail_nth_create(s->host.view, &s->host.fail_nth);
 	if (!err)
@@ -331,6 +337,7 @@ static int finish(struct session *s)
 {
 	int left = 0;
 
+	pci_bus_stop(s->host.pci);
 	notify_destroy(s->notify);
 	tracer_destroy(s->tracer);
 	if (s->host.machine)
@@ -339,6 +346,8 @@ static int finish(struct session *s)
 	left = machine_destroy(s->host.machine);
 	fail_nth_destroy(s->host.fail_nth);
 	view_destroy(s->host.view);
+	pci_bus_destroy(s->host.pci);
+	attr_files_destroy(s->host.attr_files);
 	log_destroy(s->log);
 	free(s->filter.filter);
 	free(s->inherited.fds);

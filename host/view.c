@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See view.h. Nothing here needs a lock: the tree is constant once made. Files of the
- * store are reached from its root directory without following links, so nothing a
- * client puts there leads us elsewhere.
+ * See view.h. Files of the store are reached from its root directory without following
+ * links, so nothing a client puts there leads us elsewhere.
+ *
+ * `lock` (rw) guards the tree; what changes it changes the store with it. Nothing else is
+ * locked inside, but for attributes' leaf locks. A removed attribute is waited for
+ * outside.
  */
 #include "host/view.h"
 
@@ -21,12 +24,13 @@
 
 #include "core/port.h"
 #include "host/store.h"
-#include "vfio/pci_device.h"
+#include "host/view_attr.h"
 
-#define MAX_LINKS    40 /* as Linux */
-#define CONFIG_BYTES 4096
+#define MAX_LINKS  40 /* as Linux */
+#define PAGE_BYTES 4096
 
 struct view {
+	struct port_rwlock lock; /* of the tree; store files change under it, too */
 	struct view_node *root;
 	struct store store;
 };
@@ -47,6 +51,7 @@ static void free_tree(struct view_node *n)
 		struct view_node *next = n->next;
 
 		free_tree(n->children);
+		view_live_put(n->live);
 		free(n->name);
 		free(n->path);
 		free(n->target);
@@ -89,11 +94,42 @@ static bool host_has_dir(const char *path)
 	return !stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
+/* Mode bits are the node's, whatever our umask is. */
+static int make_in_store(struct view *v, struct view_node *n)
+{
+	const char *path = in_store(n);
+	int fd;
+
+	if (n->parent->listed) /* there may be one of the host's */
+		unlinkat(v->store.fd, path, 0);
+	if (n->kind == VIEW_LINK)
+		return symlinkat(n->target, v->store.fd, path) ? -errno : 0;
+	if (n->kind == VIEW_DIR) {
+		if (mkdirat(v->store.fd, path, n->mode))
+			return -errno;
+	} else {
+		fd = openat(v->store.fd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+			    0600);
+		if (fd < 0)
+			return -errno;
+		close(fd);
+	}
+	return fchmodat(v->store.fd, path, n->mode, 0) ? -errno : 0;
+}
+
+static void remove_in_store(struct view *v, const struct view_node *n)
+{
+	for (const struct view_node *c = n->children; c; c = c->next)
+		remove_in_store(v, c);
+	unlinkat(v->store.fd, in_store(n), n->kind == VIEW_DIR ? AT_REMOVEDIR : 0);
+}
+
 /* The directory [path, end), made with its parents. @owned: of ours alone. */
 static int make_dirs(struct view *v, const char *path, const char *end, bool owned,
 		     struct view_node **out)
 {
 	struct view_node *dir = v->root, *next;
+	int err;
 
 	while (path < end) {
 		const char *stop = memchr(path + 1, '/', (size_t)(end - path - 1));
@@ -106,12 +142,14 @@ static int make_dirs(struct view *v, const char *path, const char *end, bool own
 			next = add_child(dir, path, len, VIEW_DIR);
 			if (!next)
 				return -ENOMEM;
+			next->mode = 0755;
 			next->merged = dir->merged && host_has_dir(next->path);
-			if (owned && !stop)
-				next->merged = false;
-			if (mkdirat(v->store.fd, in_store(next), 0755))
-				return -errno;
+			err = make_in_store(v, next);
+			if (err)
+				return err;
 		}
+		if (owned && !stop)
+			next->merged = false;
 		dir = next;
 		path += len;
 	}
@@ -119,56 +157,126 @@ static int make_dirs(struct view *v, const char *path, const char *end, bool own
 	return 0;
 }
 
-int view_add_dir(struct view *v, const char *path)
+static int add_dir(struct view *v, const char *path, bool owned)
 {
 	struct view_node *dir;
+	int err;
 
-	return make_dirs(v, path, path + strlen(path), false, &dir);
+	port_rwlock_write_lock(&v->lock);
+	err = make_dirs(v, path, path + strlen(path), owned, &dir);
+	port_rwlock_write_unlock(&v->lock);
+	return err;
+}
+
+int view_add_dir(struct view *v, const char *path)
+{
+	return add_dir(v, path, false);
 }
 
 int view_own_dir(struct view *v, const char *path)
 {
-	struct view_node *dir;
-
-	return make_dirs(v, path, path + strlen(path), true, &dir);
+	return add_dir(v, path, true);
 }
 
-static int add_leaf(struct view *v, const char *path, enum view_kind kind,
+/* With the lock held. Takes out what add_child() has put in. */
+static void drop_first_child(struct view_node *dir)
+{
+	struct view_node *n = dir->children;
+
+	dir->children = n->next;
+	n->next = NULL;
+	free_tree(n);
+}
+
+/* What a leaf is, besides its path. */
+struct leaf {
+	enum view_kind kind;
+	mode_t mode;
+	const char *target;
+	dev_t rdev;
+	const struct view_attr *attr;
+	void *object;
+};
+
+static int fill_leaf(struct view_node *n, const struct leaf *leaf)
+{
+	n->mode = leaf->mode;
+	n->rdev = leaf->rdev;
+	if (leaf->target)
+		n->target = strdup(leaf->target);
+	if (leaf->attr)
+		n->live = view_live_create(leaf->attr, leaf->object);
+	return (leaf->target && !n->target) || (leaf->attr && !n->live) ? -ENOMEM : 0;
+}
+
+/* With the lock held. */
+static int add_leaf(struct view *v, const char *path, const struct leaf *leaf,
 		    struct view_node **out)
 {
 	const char *name = strrchr(path, '/') + 1;
-	struct view_node *dir;
+	struct view_node *dir, *n;
 	int err = make_dirs(v, path, name - 1, false, &dir);
 
 	if (err)
 		return err;
-	*out = add_child(dir, name, strlen(name), kind);
-	return *out ? 0 : -ENOMEM;
-}
-
-static int write_file(int fd, const void *data, size_t n)
-{
-	ssize_t done = pwrite(fd, data, n, 0);
-
-	if (done < 0)
-		return -errno;
-	return (size_t)done == n ? 0 : -EIO;
-}
-
-int view_add_file(struct view *v, const char *path, const void *data, size_t n)
-{
-	struct view_node *node;
-	int err = add_leaf(v, path, VIEW_FILE, &node);
-	int fd;
-
+	if (child(dir, name, strlen(name)))
+		return -EEXIST;
+	n = add_child(dir, name, strlen(name), leaf->kind);
+	if (!n)
+		return -ENOMEM;
+	err = fill_leaf(n, leaf);
+	if (!err)
+		err = make_in_store(v, n);
 	if (err)
-		return err;
-	fd = openat(v->store.fd, in_store(node), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-		    0644);
+		drop_first_child(dir);
+	else
+		*out = n;
+	return err;
+}
+
+static int add_locked(struct view *v, const char *path, const struct leaf *leaf)
+{
+	struct view_node *n;
+	int err;
+
+	port_rwlock_write_lock(&v->lock);
+	err = add_leaf(v, path, leaf, &n);
+	port_rwlock_write_unlock(&v->lock);
+	return err;
+}
+
+static int write_in_store(struct view *v, const struct view_node *n, const char *text,
+			  size_t size)
+{
+	int fd = openat(v->store.fd, in_store(n), O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	ssize_t done;
+	int err = 0;
+
 	if (fd < 0)
 		return -errno;
-	err = write_file(fd, data, n);
+	done = pwrite(fd, text, size, 0);
+	if (done != (ssize_t)size)
+		err = done < 0 ? -errno : -EIO;
 	close(fd);
+	return err;
+}
+
+/* A file is written before its mode may forbid that. */
+static int add_file(struct view *v, const char *path, const char *text, mode_t mode)
+{
+	const struct leaf leaf = {.kind = VIEW_FILE, .mode = 0644};
+	struct view_node *n;
+	int err;
+
+	port_rwlock_write_lock(&v->lock);
+	err = add_leaf(v, path, &leaf, &n);
+	if (!err)
+		err = write_in_store(v, n, text, strlen(text));
+	if (!err) {
+		n->mode = mode;
+		err = fchmodat(v->store.fd, in_store(n), mode, 0) ? -errno : 0;
+	}
+	port_rwlock_write_unlock(&v->lock);
 	return err;
 }
 
@@ -183,54 +291,87 @@ int view_add_text(struct view *v, const char *path, const char *format, ...)
 	va_end(ap);
 	if (n < 0)
 		return -ENOMEM;
-	err = view_add_file(v, path, text, (size_t)n);
+	err = add_file(v, path, text, 0444);
 	free(text);
 	return err;
 }
 
+int view_add_knob(struct view *v, const char *path, const char *text)
+{
+	return add_file(v, path, text, 0644);
+}
+
 int view_add_link(struct view *v, const char *path, const char *target)
 {
-	struct view_node *node;
-	int err = add_leaf(v, path, VIEW_LINK, &node);
+	const struct leaf leaf = {.kind = VIEW_LINK, .mode = 0777, .target = target};
 
-	if (err)
-		return err;
-	node->target = strdup(target);
-	if (!node->target)
-		return -ENOMEM;
-	return symlinkat(target, v->store.fd, in_store(node)) ? -errno : 0;
+	return add_locked(v, path, &leaf);
 }
 
 int view_add_device(struct view *v, const char *path, dev_t rdev)
 {
-	struct view_node *node;
-	int err = add_leaf(v, path, VIEW_DEVICE, &node);
-	int fd;
+	const struct leaf leaf = {.kind = VIEW_DEVICE, .mode = 0666, .rdev = rdev};
 
-	if (err)
-		return err;
-	node->rdev = rdev;
-	fd = openat(v->store.fd, in_store(node), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-		    0666);
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	return 0;
+	return add_locked(v, path, &leaf);
 }
 
-int view_add_config(struct view *v, const char *path, struct pci_device *dev)
+int view_add_attr(struct view *v, const char *path, const struct view_attr *attr,
+		  void *object)
 {
-	unsigned char bytes[CONFIG_BYTES];
-	const struct view_node *node;
-	int err;
+	const struct leaf leaf = {
+		.kind = VIEW_ATTR, .mode = attr->mode, .attr = attr, .object = object};
 
-	pci_device_config(dev, 0, bytes, sizeof(bytes));
-	err = view_add_file(v, path, bytes, sizeof(bytes));
-	if (!err)
-		err = view_resolve(v, "/", path, false, &node);
-	if (!err)
-		((struct view_node *)node)->config = dev;
-	return err;
+	return add_locked(v, path, &leaf);
+}
+
+static struct view_node *find(const struct view *v, const char *path)
+{
+	struct view_node *n = v->root;
+
+	while (n && *path) {
+		size_t len = strcspn(++path, "/");
+
+		n = child(n, path, len);
+		path += len;
+	}
+	return n;
+}
+
+static void wait_removed(struct view_node *n)
+{
+	for (; n; n = n->next) {
+		wait_removed(n->children);
+		if (n->live)
+			view_live_remove(n->live);
+	}
+}
+
+void view_remove(struct view *v, const char *path)
+{
+	struct view_node *n, **at;
+
+	port_rwlock_write_lock(&v->lock);
+	n = find(v, path);
+	if (n) {
+		for (at = &n->parent->children; *at != n;)
+			at = &(*at)->next;
+		*at = n->next;
+		n->next = NULL;
+		remove_in_store(v, n);
+	}
+	port_rwlock_write_unlock(&v->lock);
+	wait_removed(n);
+	free_tree(n);
+}
+
+bool view_has(struct view *v, const char *path)
+{
+	bool has;
+
+	port_rwlock_read_lock(&v->lock);
+	has = find(v, path);
+	port_rwlock_read_unlock(&v->lock);
+	return has;
 }
 
 /* A link in the store to an entry of the host, unless there is one of ours. */
@@ -248,51 +389,57 @@ static int list_entry_of_host(struct view *v, const struct view_node *dir,
 	return symlinkat(path, v->store.fd, from) ? -errno : 0;
 }
 
-int view_list_dir(struct view *v, const char *path)
+static int list_dir(struct view *v, const char *path)
 {
 	struct view_node *dir;
 	struct dirent *e;
 	int err = make_dirs(v, path, path + strlen(path), false, &dir);
 	DIR *d;
 
-	if (err || !dir->merged)
+	if (err || !dir->merged || dir->listed)
 		return err;
 	d = opendir(path);
 	if (!d)
 		return 0;
-	dir->listed = true;
 	while (!err && (e = readdir(d)))
 		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
 			err = list_entry_of_host(v, dir, e->d_name);
+	dir->listed = true;
 	closedir(d);
+	return err;
+}
+
+int view_list_dir(struct view *v, const char *path)
+{
+	int err;
+
+	port_rwlock_write_lock(&v->lock);
+	err = list_dir(v, path);
+	port_rwlock_write_unlock(&v->lock);
 	return err;
 }
 
 /* ---- making and removing ------------------------------------------------------ */
 
-int view_create(struct machine *m, struct view **out)
+int view_create(struct view **out)
 {
 	struct view *v = calloc(1, sizeof(*v));
-	mode_t mask;
 	int err = -ENOMEM;
 
 	if (!v)
 		return -ENOMEM;
 	v->store.fd = -1;
+	port_rwlock_init(&v->lock);
 	v->root = calloc(1, sizeof(*v->root));
 	if (!v->root)
 		goto fail;
 	v->root->kind = VIEW_DIR;
+	v->root->mode = 0755;
 	v->root->merged = true;
 	v->root->path = strdup("/");
 	if (!v->root->path)
 		goto fail;
 	err = store_create(&v->store);
-	if (err)
-		goto fail;
-	mask = umask(0);
-	err = view_populate(v, m);
-	umask(mask);
 	if (err)
 		goto fail;
 	*out = v;
@@ -309,7 +456,18 @@ void view_destroy(struct view *v)
 		return;
 	store_destroy(&v->store);
 	free_tree(v->root);
+	port_rwlock_finish(&v->lock);
 	free(v);
+}
+
+void view_read_begin(struct view *v)
+{
+	port_rwlock_read_lock(&v->lock);
+}
+
+void view_read_end(struct view *v)
+{
+	port_rwlock_read_unlock(&v->lock);
 }
 
 /* ---- resolving ---------------------------------------------------------------- */
@@ -452,30 +610,27 @@ static int open_in_store(const struct view *v, const struct view_node *n, int fl
 	return fd < 0 ? -errno : fd;
 }
 
-/* Bring the store's copy of a configuration space up to date. */
-static int refresh(const struct view *v, const struct view_node *n)
-{
-	unsigned char bytes[CONFIG_BYTES];
-	int fd = open_in_store(v, n, O_WRONLY);
-	int err;
-
-	if (fd < 0)
-		return fd;
-	pci_device_config(n->config, 0, bytes, sizeof(bytes));
-	err = write_file(fd, bytes, sizeof(bytes));
-	close(fd);
-	return err;
-}
-
 int view_open(const struct view *v, const struct view_node *n, int flags)
 {
-	if (n->config) {
-		int err = refresh(v, n);
-
-		if (err)
-			return err;
-	}
 	return open_in_store(v, n, flags);
+}
+
+static bool in_sysfs(const struct view_node *n)
+{
+	return !strncmp(n->path, "/sys/", 5);
+}
+
+/* What stat(2) says of the size of a node that is not as large as its file. */
+static uint64_t shown_size(const struct view_node *n)
+{
+	struct view_live *l = n->live;
+	uint64_t size = PAGE_BYTES;
+
+	if (l && l->attr->size && !view_live_begin(l)) {
+		size = l->attr->size(l->object);
+		view_live_end(l);
+	}
+	return size;
 }
 
 int view_stat(const struct view *v, const struct view_node *n, struct stat *st)
@@ -483,9 +638,13 @@ int view_stat(const struct view *v, const struct view_node *n, struct stat *st)
 	if (fstatat(v->store.fd, in_store(n), st, AT_SYMLINK_NOFOLLOW))
 		return -errno;
 	if (n->kind == VIEW_DEVICE) {
-		st->st_mode = S_IFCHR | 0666;
+		st->st_mode = S_IFCHR | n->mode;
 		st->st_rdev = n->rdev;
 		st->st_size = 0;
+		st->st_blocks = 0;
+	} else if (S_ISREG(st->st_mode) && in_sysfs(n)) {
+		st->st_mode = S_IFREG | n->mode;
+		st->st_size = (off_t)shown_size(n);
 		st->st_blocks = 0;
 	}
 	return 0;
@@ -497,10 +656,14 @@ int view_statx(const struct view *v, const struct view_node *n, unsigned mask,
 	if (statx(v->store.fd, in_store(n), AT_SYMLINK_NOFOLLOW, mask, stx))
 		return -errno;
 	if (n->kind == VIEW_DEVICE) {
-		stx->stx_mode = S_IFCHR | 0666;
+		stx->stx_mode = (uint16_t)(S_IFCHR | n->mode);
 		stx->stx_rdev_major = major(n->rdev);
 		stx->stx_rdev_minor = minor(n->rdev);
 		stx->stx_size = 0;
+		stx->stx_blocks = 0;
+	} else if (S_ISREG(stx->stx_mode) && in_sysfs(n)) {
+		stx->stx_mode = (uint16_t)(S_IFREG | n->mode);
+		stx->stx_size = shown_size(n);
 		stx->stx_blocks = 0;
 	}
 	return 0;
@@ -512,4 +675,18 @@ int view_access(const struct view *v, const struct view_node *n, int mode)
 		return -EINVAL;
 	/* Everything can be read and written, as by root; only directories searched. */
 	return (mode & X_OK) && n->kind != VIEW_DIR ? -EACCES : 0;
+}
+
+/* The owner of the view is as good as root, but sysfs keeps root to the modes, too. */
+int view_may_open(const struct view_node *n, int flags)
+{
+	int access = flags & O_ACCMODE;
+
+	if ((n->kind != VIEW_FILE && n->kind != VIEW_ATTR) || (flags & O_PATH))
+		return 0;
+	if (access != O_WRONLY && !(n->mode & 0444))
+		return -EACCES;
+	if (access != O_RDONLY && !(n->mode & 0222))
+		return -EACCES;
+	return 0;
 }

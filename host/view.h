@@ -2,11 +2,18 @@
 /*
  * The part of /dev and /sys that a client sees of the machine.
  *
- * A tree of nodes, made once from the machine and constant from then on, says what is
- * there. A private directory (the store) holds the same tree with real files,
- * directories and symbolic links, so that a client that opens one gets a real
- * descriptor and reads and lists it without us. A device node is an empty file there;
- * opening it for more than a look (O_PATH) opens the machine's device instead.
+ * A tree of nodes says what is there. A private directory (the store) holds the same tree
+ * with real files, directories and symbolic links, so that a client that opens one gets a
+ * real descriptor and reads and lists it without us. Two kinds of node are empty files
+ * there: a device node, of which an open for more than a look (O_PATH) opens the
+ * machine's device instead, and an attribute (view_attr.h), whose reads and writes are
+ * answered by us.
+ *
+ * The tree changes while clients look at it: devices are bound and unbound, functions
+ * come and go. Who walks it, or uses a node that a walk has led to, is between
+ * view_read_begin() and view_read_end(); what changes it takes the same lock for writing,
+ * inside, for each change. Inside it only short locks are taken, and nobody waits for a
+ * client.
  *
  * Virtual paths lie over the host's. A directory that the host has as well is *merged*:
  * names that are not ours in it are the host's. Other directories are ours alone. In a
@@ -25,15 +32,17 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-struct pci_device;
 struct machine;
 struct view;
+struct view_attr;
+struct view_live;
 
 enum view_kind {
 	VIEW_DIR,
 	VIEW_FILE,
 	VIEW_LINK,
 	VIEW_DEVICE,
+	VIEW_ATTR,
 };
 
 struct view_node {
@@ -42,35 +51,48 @@ struct view_node {
 	char *name;
 	char *path; /* absolute, virtual */
 	enum view_kind kind;
-	bool merged, listed;       /* VIEW_DIR */
-	char *target;              /* VIEW_LINK */
-	dev_t rdev;                /* VIEW_DEVICE */
-	struct pci_device *config; /* VIEW_FILE: the configuration space of this */
+	mode_t mode;            /* permissions; kept by chmod(2) */
+	bool merged, listed;    /* VIEW_DIR */
+	char *target;           /* VIEW_LINK */
+	dev_t rdev;             /* VIEW_DEVICE */
+	struct view_live *live; /* VIEW_ATTR: a reference (view_attr.h) */
 };
 
-int view_create(struct machine *m, struct view **out);
+int view_create(struct view **out);
 /* Removes the store. Takes NULL. */
 void view_destroy(struct view *v);
 
-/* ---- making (view_pci.c) ------------------------------------------------------ */
+/* ---- making and changing ------------------------------------------------------ */
 
-/* Parents are made as needed. -ENOMEM or what making a file answers; existing ones ok. */
+/* Parents are made as needed. -ENOMEM, -EEXIST, or what making a file answers. */
 int view_add_dir(struct view *v, const char *path);
-/* A directory of ours alone, even if the host has one. */
+/* A directory of ours alone, even if the host has one. One that is there already is ok.
+ */
 int view_own_dir(struct view *v, const char *path);
-/* To be called once all of ours are in it. */
+/* The host's entries show in it from now on. */
 int view_list_dir(struct view *v, const char *path);
-int view_add_file(struct view *v, const char *path, const void *data, size_t n);
+/* A file for reading whose text never changes. */
 int view_add_text(struct view *v, const char *path, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* A file that keeps what is written to it. */
+int view_add_knob(struct view *v, const char *path, const char *text);
 int view_add_link(struct view *v, const char *path, const char *target);
 int view_add_device(struct view *v, const char *path, dev_t rdev);
-int view_add_config(struct view *v, const char *path, struct pci_device *dev);
-
-/* All that the machine shows: view_pci.c. */
-int view_populate(struct view *v, struct machine *m);
+/* @attr lives as long as the view, @object until view_remove() has returned. */
+int view_add_attr(struct view *v, const char *path, const struct view_attr *attr,
+		  void *object);
+/*
+ * Remove what is at @path with all below it, if there is anything. Returns when no call
+ * of an attribute in it is at work any more; its open files answer ENODEV.
+ */
+void view_remove(struct view *v, const char *path);
+/* Is there one of ours? (It may be gone at once.) */
+bool view_has(struct view *v, const char *path);
 
 /* ---- using -------------------------------------------------------------------- */
+
+void view_read_begin(struct view *v);
+void view_read_end(struct view *v);
 
 #define VIEW_HOST 1 /* view_resolve: the path leads to the host's own files */
 
@@ -93,10 +115,13 @@ const struct view_node *view_device(const struct view *v, dev_t rdev);
 
 /* The store's file for a node that is no link, with open(2)'s flags but for creation. */
 int view_open(const struct view *v, const struct view_node *n, int flags);
-/* As the kernel would answer for the node itself; a device is a character device. */
+/* As the kernel would answer for the node itself; a device is a character device, and the
+ * size of a file in /sys is a page. */
 int view_stat(const struct view *v, const struct view_node *n, struct stat *st);
 int view_statx(const struct view *v, const struct view_node *n, unsigned mask,
 	       struct statx *stx);
 int view_access(const struct view *v, const struct view_node *n, int mode);
+/* May it be opened so, with O_ACCMODE's modes? -EACCES. */
+int view_may_open(const struct view_node *n, int flags);
 
 #endif

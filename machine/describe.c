@@ -12,8 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-__attribute__((format(printf, 3, 4))) static int bad(char *error, size_t cap,
-						     const char *format, ...)
+int describe_bad(char *error, size_t cap, const char *format, ...)
 {
 	va_list ap;
 
@@ -52,6 +51,12 @@ void pci_bdf_format(const struct pci_bdf *bdf, char out[16])
 		 bdf->function & 7u);
 }
 
+uint32_t pci_bdf_key(const struct pci_bdf *b)
+{
+	return (uint32_t)b->domain << 16 | (uint32_t)b->bus << 8 |
+	       (uint32_t)(b->device << 3) | b->function;
+}
+
 static int parse_group(const char *text, unsigned *out)
 {
 	char *end;
@@ -65,6 +70,17 @@ static int parse_group(const char *text, unsigned *out)
 	return 0;
 }
 
+static int set_text(char **text, const char *value)
+{
+	char *copy = strdup(value);
+
+	if (!copy)
+		return -ENOMEM;
+	free(*text);
+	*text = copy;
+	return 0;
+}
+
 static int parse_mmio(const char *text, enum uiommufd_mmio *out)
 {
 	static const struct {
@@ -72,6 +88,7 @@ static int parse_mmio(const char *text, enum uiommufd_mmio *out)
 		enum uiommufd_mmio mmio;
 	} modes[] = {
 		{"trap", UIOMMUFD_MMIO_TRAP},
+		{"watch", UIOMMUFD_MMIO_WATCH},
 		{"fault", UIOMMUFD_MMIO_FAULT},
 	};
 
@@ -92,36 +109,42 @@ static int set_option(struct device_description *dev, const char *name, const ch
 
 	if (!strcmp(name, "bdf")) {
 		if (pci_bdf_parse(value, &dev->bdf))
-			return bad(error, cap,
-				   "%s: bdf=%s: not a PCI address (0000:01:00.0)",
-				   dev->model, value);
+			return describe_bad(
+				error, cap,
+				"%s: bdf=%s: not a PCI address (0000:01:00.0)",
+				dev->model, value);
 		dev->has_bdf = true;
 		return 0;
 	}
-	if (!strcmp(name, "iommu")) {
-		n = strdup(value);
-		if (!n)
-			return -ENOMEM;
-		free(dev->iommu);
-		dev->iommu = n;
+	if (!strcmp(name, "iommu"))
+		return set_text(&dev->iommu, value);
+	if (!strcmp(name, "driver"))
+		return set_text(&dev->driver, value);
+	if (!strcmp(name, "acs")) {
+		if (strcmp(value, "on") && strcmp(value, "off"))
+			return describe_bad(error, cap, "%s: acs=%s: not one of on, off",
+					    dev->model, value);
+		dev->no_acs = !strcmp(value, "off");
 		return 0;
 	}
 	if (!strcmp(name, "group")) {
 		if (parse_group(value, &dev->group))
-			return bad(error, cap, "%s: group=%s: not a number up to 65535",
-				   dev->model, value);
+			return describe_bad(error, cap,
+					    "%s: group=%s: not a number up to 65535",
+					    dev->model, value);
 		dev->has_group = true;
 		return 0;
 	}
 	if (!strcmp(name, "mmio")) {
 		if (parse_mmio(value, &dev->mmio))
-			return bad(error, cap, "%s: mmio=%s: not one of trap, fault",
-				   dev->model, value);
+			return describe_bad(error, cap,
+					    "%s: mmio=%s: not one of trap, watch, fault",
+					    dev->model, value);
 		dev->has_mmio = true;
 		return 0;
 	}
 	if (dev->nr_options == DESCRIBE_MAX_OPTIONS)
-		return bad(error, cap, "%s: too many options", dev->model);
+		return describe_bad(error, cap, "%s: too many options", dev->model);
 	n = strdup(name);
 	v = strdup(value);
 	if (!n || !v) {
@@ -155,10 +178,11 @@ static int add_device_checked(struct description *d, const char *model, char *er
 			      size_t cap, struct device_description **out)
 {
 	if (d->n == DESCRIBE_MAX_DEVICES)
-		return bad(error, cap, "more than %d devices", DESCRIBE_MAX_DEVICES);
+		return describe_bad(error, cap, "more than %d devices",
+				    DESCRIBE_MAX_DEVICES);
 	if (!*model)
-		return bad(error, cap,
-			   "a device needs a model, as in copy-engine,vram=64M");
+		return describe_bad(error, cap,
+				    "a device needs a model, as in copy-engine,vram=64M");
 	return add_device(d, model, out);
 }
 
@@ -175,8 +199,8 @@ int describe_device(struct description *d, const char *text, char *error, size_t
 		char *value = strchr(word, '=');
 
 		if (!value) {
-			err = bad(error, cap, "%s: \"%s\" is not NAME=VALUE", dev->model,
-				  word);
+			err = describe_bad(error, cap, "%s: \"%s\" is not NAME=VALUE",
+					   dev->model, word);
 			break;
 		}
 		*value++ = '\0';
@@ -203,10 +227,11 @@ int describe_extension(struct description *d, const char *name, char *error, siz
 		*known[i].on = true;
 		return 0;
 	}
-	return bad(error, cap,
-		   "%s: no such extension (multi-range-dmabuf, unlimited-memlock, "
-		   "compat-p2p)",
-		   name);
+	return describe_bad(
+		error, cap,
+		"%s: no such extension (multi-range-dmabuf, unlimited-memlock, "
+		"compat-p2p)",
+		name);
 }
 
 /* An option's value as text, whatever JSON type it was written in; NULL: another one. */
@@ -230,8 +255,9 @@ static int json_option(struct device_description *dev, const char *name,
 
 	if (text)
 		return set_option(dev, name, text, error, cap);
-	return bad(error, cap, "%s: \"%s\": a string, a whole number or a truth value",
-		   dev->model, name);
+	return describe_bad(error, cap,
+			    "%s: \"%s\": a string, a whole number or a truth value",
+			    dev->model, name);
 }
 
 static int json_iommu_option(struct iommu_description *iommu, const char *name,
@@ -242,9 +268,9 @@ static int json_iommu_option(struct iommu_description *iommu, const char *name,
 
 	if (text)
 		return describe_iommu_option(iommu, name, text, error, cap);
-	return bad(error, cap,
-		   "iommu %s: \"%s\": a string, a whole number or a truth value",
-		   iommu->name, name);
+	return describe_bad(error, cap,
+			    "iommu %s: \"%s\": a string, a whole number or a truth value",
+			    iommu->name, name);
 }
 
 /* Several reserved ranges are an array of them. */
@@ -275,8 +301,9 @@ static int json_iommu(struct description *d, const json_t *obj, size_t index, ch
 	int err;
 
 	if (!type)
-		return bad(error, cap, "iommus[%zu]: an object with a \"type\" is needed",
-			   index);
+		return describe_bad(error, cap,
+				    "iommus[%zu]: an object with a \"type\" is needed",
+				    index);
 	err = describe_iommu_add(d, type, error, cap, &iommu);
 	json_object_foreach((json_t *)obj, name, value)
 	{
@@ -296,7 +323,7 @@ static int json_iommus(struct description *d, const json_t *iommus, char *error,
 	int err = 0;
 
 	if (iommus && !json_is_array(iommus))
-		return bad(error, cap, "\"iommus\": an array is needed");
+		return describe_bad(error, cap, "\"iommus\": an array is needed");
 	json_array_foreach(iommus, i, value)
 	{
 		if (!err)
@@ -315,8 +342,9 @@ static int json_device(struct description *d, const json_t *obj, size_t index,
 	int err;
 
 	if (!model)
-		return bad(error, cap,
-			   "devices[%zu]: an object with a \"model\" is needed", index);
+		return describe_bad(error, cap,
+				    "devices[%zu]: an object with a \"model\" is needed",
+				    index);
 	err = add_device_checked(d, model, error, cap, &dev);
 	json_object_foreach((json_t *)obj, name, value)
 	{
@@ -339,16 +367,17 @@ static int json_machine(struct description *d, const json_t *root, char *error,
 	int err = 0;
 
 	if (!json_is_object(root))
-		return bad(error, cap, "a JSON object is needed");
+		return describe_bad(error, cap, "a JSON object is needed");
 	json_object_foreach((json_t *)root, name, value)
 	{
 		if (strcmp(name, "devices") && strcmp(name, "iommus") &&
 		    strcmp(name, "extensions"))
-			return bad(error, cap,
-				   "\"%s\": unknown (devices, iommus, extensions)", name);
+			return describe_bad(
+				error, cap,
+				"\"%s\": unknown (devices, iommus, extensions)", name);
 	}
 	if (!json_is_array(devices))
-		return bad(error, cap, "\"devices\": an array is needed");
+		return describe_bad(error, cap, "\"devices\": an array is needed");
 	json_array_foreach(devices, i, value)
 	{
 		err = json_device(d, value, i, error, cap);
@@ -359,11 +388,13 @@ static int json_machine(struct description *d, const json_t *root, char *error,
 	if (err)
 		return err;
 	if (extensions && !json_is_array(extensions))
-		return bad(error, cap, "\"extensions\": an array of names is needed");
+		return describe_bad(error, cap,
+				    "\"extensions\": an array of names is needed");
 	json_array_foreach(extensions, i, value)
 	{
 		if (!json_is_string(value))
-			return bad(error, cap, "extensions[%zu]: a name is needed", i);
+			return describe_bad(error, cap,
+					    "extensions[%zu]: a name is needed", i);
 		err = describe_extension(d, json_string_value(value), error, cap);
 		if (err)
 			return err;
@@ -378,91 +409,94 @@ int describe_json(struct description *d, const char *text, char *error, size_t c
 	int err;
 
 	if (!root)
-		return bad(error, cap, "line %d: %s", where.line, where.text);
+		return describe_bad(error, cap, "line %d: %s", where.line, where.text);
 	err = json_machine(d, root, error, cap);
 	json_decref(root);
 	return err;
 }
 
-static uint32_t bdf_key(const struct pci_bdf *b)
-{
-	return (uint32_t)b->domain << 16 | (uint32_t)b->bus << 8 |
-	       (uint32_t)(b->device << 3) | b->function;
-}
-
 static bool bdf_taken(const struct description *d, const struct pci_bdf *bdf)
 {
 	for (size_t i = 0; i < d->n; i++)
-		if (d->devices[i].has_bdf && bdf_key(&d->devices[i].bdf) == bdf_key(bdf))
+		if (d->devices[i].has_bdf &&
+		    pci_bdf_key(&d->devices[i].bdf) == pci_bdf_key(bdf))
 			return true;
-	return false;
-}
-
-static bool group_taken(const struct description *d, unsigned group)
-{
-	for (size_t i = 0; i < d->n; i++)
-		if (d->devices[i].has_group && d->devices[i].group == group)
-			return true;
-	return false;
+	return describe_port_at(d, bdf) || describe_bus_is_internal(d, bdf);
 }
 
 static int refuse_duplicates(const struct description *d, char *error, size_t cap)
 {
-	for (size_t i = 0; i < d->n; i++) {
-		for (size_t j = 0; j < i; j++) {
-			char bdf[16];
+	const struct pci_bdf *twice = NULL;
+	char bdf[16];
 
-			if (bdf_key(&d->devices[i].bdf) != bdf_key(&d->devices[j].bdf))
-				continue;
-			pci_bdf_format(&d->devices[i].bdf, bdf);
-			return bad(error, cap, "two devices at %s", bdf);
-		}
+	for (size_t i = 0; i < d->n; i++) {
+		const struct pci_bdf *at = &d->devices[i].bdf;
+
+		for (size_t j = 0; j < i; j++)
+			if (pci_bdf_key(at) == pci_bdf_key(&d->devices[j].bdf))
+				twice = at;
+		if (describe_port_at(d, at))
+			twice = at;
+	}
+	if (!twice)
+		return 0;
+	pci_bdf_format(twice, bdf);
+	return describe_bad(error, cap, "two devices at %s", bdf);
+}
+
+/* A slot each: devices share no bus by default. */
+static int place_devices(struct description *d, char *error, size_t cap)
+{
+	struct pci_bdf bdf = {.bus = 1};
+
+	for (size_t i = 0; i < d->n; i++) {
+		struct device_description *dev = &d->devices[i];
+
+		if (dev->has_bdf)
+			continue;
+		while (bdf_taken(d, &bdf))
+			if (++bdf.bus == 0)
+				return describe_bad(error, cap, "no free bus for %s",
+						    dev->model);
+		dev->bdf = bdf;
+		dev->has_bdf = true;
 	}
 	return 0;
 }
 
 int describe_complete(struct description *d, char *error, size_t cap)
 {
-	struct pci_bdf bdf = {.bus = 1};
-	unsigned group = 1;
+	int err = describe_ports(d, error, cap);
 
-	for (size_t i = 0; i < d->n; i++) {
-		struct device_description *dev = &d->devices[i];
-
-		if (!dev->has_bdf) {
-			/* A slot each: devices share neither bus nor group by default. */
-			while (bdf_taken(d, &bdf))
-				if (++bdf.bus == 0)
-					return bad(error, cap, "no free bus for %s",
-						   dev->model);
-			dev->bdf = bdf;
-			dev->has_bdf = true;
-		}
-		if (!dev->has_group) {
-			while (group_taken(d, group))
-				group++;
-			dev->group = group;
-			dev->has_group = true;
-		}
-	}
-	if (refuse_duplicates(d, error, cap))
-		return -EINVAL;
+	if (!err)
+		err = place_devices(d, error, cap);
+	if (!err)
+		err = refuse_duplicates(d, error, cap);
+	if (!err)
+		err = describe_buses(d, error, cap);
+	if (err)
+		return err;
+	describe_groups(d);
 	return describe_iommu_complete(d, error, cap);
+}
+
+void describe_device_finish(struct device_description *dev)
+{
+	for (size_t j = 0; j < dev->nr_options; j++) {
+		free((char *)dev->options[j].name);
+		free((char *)dev->options[j].value);
+	}
+	free(dev->driver);
+	free(dev->iommu);
+	free(dev->model);
 }
 
 void describe_finish(struct description *d)
 {
-	for (size_t i = 0; i < d->n; i++) {
-		struct device_description *dev = &d->devices[i];
-
-		for (size_t j = 0; j < dev->nr_options; j++) {
-			free((char *)dev->options[j].name);
-			free((char *)dev->options[j].value);
-		}
-		free(dev->iommu);
-		free(dev->model);
-	}
+	for (size_t i = 0; i < d->n; i++)
+		describe_device_finish(&d->devices[i]);
 	free(d->devices);
+	free(d->ports);
 	describe_iommu_finish(d);
 	*d = (struct description){0};
 }

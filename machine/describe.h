@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "iommufd/unit.h"
+#include "machine/topology.h"
 #include "uiommufd/device.h"
 #include "vfio/pci_device.h"
 
@@ -31,6 +32,8 @@ struct device_description {
 	bool has_bdf;
 	unsigned group;
 	bool has_group;
+	bool no_acs;     /* other functions of the device are not kept apart from it */
+	char *driver;    /* what it is bound to at first; NULL: vfio-pci */
 	char *iommu;     /* the name of the unit it is behind; NULL: of the first */
 	int iommu_index; /* by describe_complete(), if there are any */
 	enum uiommufd_mmio mmio;
@@ -40,9 +43,17 @@ struct device_description {
 	size_t nr_options;
 };
 
+/* A port; taken out of the devices by describe_complete(). */
+struct port_description {
+	struct machine_port port;
+	bool has_group;
+};
+
 struct description {
 	struct device_description *devices;
 	size_t n;
+	struct port_description *ports;
+	size_t nr_ports;
 	struct iommu_description *iommus;
 	size_t nr_iommus;
 	bool multi_range_dmabuf, unlimited_memlock, compat_p2p;
@@ -58,8 +69,8 @@ int describe_iommu(struct description *d, const char *text, char *error, size_t 
 int describe_json(struct description *d, const char *text, char *error, size_t cap);
 int describe_extension(struct description *d, const char *name, char *error, size_t cap);
 /*
- * Fill in what was left out (next free slot on bus 1 upwards, a group of its own) and
- * refuse two devices at one address.
+ * Fill in what was left out (next free slot on bus 1 upwards, ports to all buses, the
+ * groups that follow), and refuse two devices at one address and buses that cannot be.
  */
 int describe_complete(struct description *d, char *error, size_t cap);
 void describe_finish(struct description *d);
@@ -72,6 +83,20 @@ int describe_iommu_option(struct iommu_description *iommu, const char *name,
 int describe_iommu_complete(struct description *d, char *error, size_t cap);
 void describe_iommu_finish(struct description *d);
 
+/* describe_topology.c, for describe_complete(): in this order. */
+int describe_ports(struct description *d, char *error, size_t cap);
+int describe_buses(struct description *d, char *error, size_t cap);
+void describe_groups(struct description *d);
+/* Is there a port at this address; is this a bus inside a switch? */
+bool describe_port_at(const struct description *d, const struct pci_bdf *at);
+bool describe_bus_is_internal(const struct description *d, const struct pci_bdf *at);
+/* -EINVAL, with the message in @error. */
+int describe_bad(char *error, size_t cap, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void describe_device_finish(struct device_description *dev);
+
+/* One number for each address. */
+uint32_t pci_bdf_key(const struct pci_bdf *b);
 /* "0000:01:00.0" or "01:00.0". -EINVAL. */
 int pci_bdf_parse(const char *text, struct pci_bdf *out);
 /* Always "dddd:bb:dd.f": 13 bytes with the end. */

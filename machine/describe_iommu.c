@@ -14,17 +14,6 @@
 /* Where Linux has an Arm SMMU's. */
 #define SW_MSI_USUAL 0x8000000u
 
-__attribute__((format(printf, 3, 4))) static int bad(char *error, size_t cap,
-						     const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(error, cap, format, ap);
-	va_end(ap);
-	return -EINVAL;
-}
-
 /* ---- values ---------------------------------------------------------------------- */
 
 static int parse_bool(const char *text, bool *out)
@@ -123,13 +112,14 @@ int describe_iommu_option(struct iommu_description *iommu, const char *name,
 	}
 	err = parse_option(&iommu->config, name, value);
 	if (err == -ENOENT)
-		return bad(error, cap,
-			   "iommu %s: unknown option \"%s\" (name, dirty, nesting, "
-			   "snoop, pasid, page-requests, width, sw-msi, reserved)",
-			   iommu->name, name);
+		return describe_bad(
+			error, cap,
+			"iommu %s: unknown option \"%s\" (name, dirty, nesting, "
+			"snoop, pasid, page-requests, width, sw-msi, reserved)",
+			iommu->name, name);
 	if (err)
-		return bad(error, cap, "iommu %s: %s=%s: see docs/machine.md",
-			   iommu->name, name, value);
+		return describe_bad(error, cap, "iommu %s: %s=%s: see docs/machine.md",
+				    iommu->name, name, value);
 	return 0;
 }
 
@@ -145,9 +135,11 @@ int describe_iommu_add(struct description *d, const char *type, char *error, siz
 	else if (!strcmp(type, "amd"))
 		kind = IOMMUFD_UNIT_AMD;
 	else
-		return bad(error, cap, "iommu \"%s\": no such kind (vtd, amd)", type);
+		return describe_bad(error, cap, "iommu \"%s\": no such kind (vtd, amd)",
+				    type);
 	if (d->nr_iommus == DESCRIBE_MAX_IOMMUS)
-		return bad(error, cap, "more than %d IOMMUs", DESCRIBE_MAX_IOMMUS);
+		return describe_bad(error, cap, "more than %d IOMMUs",
+				    DESCRIBE_MAX_IOMMUS);
 	v = realloc(d->iommus, (d->nr_iommus + 1) * sizeof(*v));
 	if (!v)
 		return -ENOMEM;
@@ -176,8 +168,9 @@ int describe_iommu(struct description *d, const char *text, char *error, size_t 
 		char *value = strchr(word, '=');
 
 		if (!value) {
-			err = bad(error, cap, "iommu %s: \"%s\" is not NAME=VALUE",
-				  iommu->name, word);
+			err = describe_bad(error, cap,
+					   "iommu %s: \"%s\" is not NAME=VALUE",
+					   iommu->name, word);
 			break;
 		}
 		*value++ = '\0';
@@ -202,7 +195,7 @@ static int check_unit(struct iommu_description *iommu, char *error, size_t cap)
 	const char *why;
 
 	if (iommufd_unit_init(&iommu->unit, &iommu->config, &why))
-		return bad(error, cap, "iommu %s: %s", iommu->name, why);
+		return describe_bad(error, cap, "iommu %s: %s", iommu->name, why);
 	return 0;
 }
 
@@ -215,9 +208,9 @@ static int check_groups(const struct description *d, char *error, size_t cap)
 			const struct device_description *b = &d->devices[j];
 
 			if (a->group == b->group && a->iommu_index != b->iommu_index)
-				return bad(error, cap,
-					   "group %u: devices behind two IOMMUs",
-					   a->group);
+				return describe_bad(error, cap,
+						    "group %u: devices behind two IOMMUs",
+						    a->group);
 		}
 	}
 	return 0;
@@ -229,8 +222,8 @@ int describe_iommu_complete(struct description *d, char *error, size_t cap)
 
 	for (size_t i = 0; !err && i < d->nr_iommus; i++) {
 		if (find(d, d->iommus[i].name) != (int)i)
-			return bad(error, cap, "two IOMMUs are named %s",
-				   d->iommus[i].name);
+			return describe_bad(error, cap, "two IOMMUs are named %s",
+					    d->iommus[i].name);
 		err = check_unit(&d->iommus[i], error, cap);
 	}
 	for (size_t i = 0; !err && i < d->n; i++) {
@@ -238,8 +231,9 @@ int describe_iommu_complete(struct description *d, char *error, size_t cap)
 
 		dev->iommu_index = dev->iommu ? find(d, dev->iommu) : 0;
 		if (dev->iommu_index < 0)
-			err = bad(error, cap, "%s: iommu=%s: there is no such IOMMU",
-				  dev->model, dev->iommu);
+			err = describe_bad(error, cap,
+					   "%s: iommu=%s: there is no such IOMMU",
+					   dev->model, dev->iommu);
 	}
 	return err ? err : check_groups(d, error, cap);
 }

@@ -21,6 +21,7 @@
 #include "machine/describe.h"
 #include "machine/files.h"
 #include "machine/memory.h"
+#include "machine/topology.h"
 #include "port/port.h"
 #include "selftest/selftest.h"
 #include "vfio/pci_device.h"
@@ -113,6 +114,8 @@ static int create_device(struct machine *m, const struct uiommufd_config *config
 		.mmio = desc->mmio,
 	};
 
+	snprintf(place.driver, sizeof(place.driver), "%s",
+		 desc->driver ? desc->driver : PCI_DRIVER_VFIO);
 	if (!model) {
 		snprintf(error, cap, "%s: no such device model (uiommufd run --help)",
 			 desc->model);
@@ -146,6 +149,9 @@ static unsigned unused_group(const struct machine *m)
 	for (size_t i = 0; i < m->nr_groups; i++)
 		if (m->groups[i]->number >= group)
 			group = m->groups[i]->number + 1;
+	for (size_t i = 0; i < m->nr_ports; i++)
+		if (m->ports[i].group >= group)
+			group = m->ports[i].group + 1;
 	return group;
 }
 
@@ -197,6 +203,20 @@ static int create_vfs(struct machine *m, char *error, size_t cap)
 	return err;
 }
 
+static int create_ports(struct machine *m, const struct description *d)
+{
+	m->ports = calloc(d->nr_ports + 1, sizeof(*m->ports));
+	if (!m->ports)
+		return -ENOMEM;
+	m->nr_ports = d->nr_ports;
+	for (size_t i = 0; i < d->nr_ports; i++)
+		m->ports[i] = d->ports[i].port;
+	for (size_t i = 0; i < d->nr_ports; i++)
+		m->ports[i].parent =
+			machine_port_to(m->ports, m->nr_ports, &m->ports[i].at);
+	return 0;
+}
+
 static int create_units(struct machine *m, const struct description *d)
 {
 	if (!d->nr_iommus)
@@ -204,6 +224,7 @@ static int create_units(struct machine *m, const struct description *d)
 	m->units = calloc(d->nr_iommus, sizeof(*m->units));
 	if (!m->units)
 		return -ENOMEM;
+	m->nr_units = d->nr_iommus;
 	for (size_t i = 0; i < d->nr_iommus; i++)
 		m->units[i] = d->iommus[i].unit;
 	return 0;
@@ -221,6 +242,8 @@ static int create_devices(struct machine *m, const struct uiommufd_config *confi
 	m->unlimited_memlock = d.unlimited_memlock;
 	m->compat_p2p = d.compat_p2p;
 	err = create_units(m, &d);
+	if (!err)
+		err = create_ports(m, &d);
 	if (err)
 		goto out;
 	for (size_t i = 0; !err && i < d.n; i++)
@@ -284,6 +307,7 @@ int machine_destroy(struct machine *m)
 	for (size_t i = 0; i < m->nr_groups; i++)
 		free(m->groups[i]);
 	free(m->groups);
+	free(m->ports);
 	free(m->units);
 	accounting_destroy(m->accounting);
 	memory_destroy(m->memory);

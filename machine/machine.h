@@ -21,7 +21,9 @@
 struct accounting;
 struct files;
 struct iommufd_unit;
+struct machine_port;
 struct memory;
+struct mmio_scanner;
 struct pci_device;
 
 /* An IOMMU group: devices that the IOMMU cannot tell apart. */
@@ -37,9 +39,14 @@ struct machine {
 	struct accounting *accounting; /* of what they pin; NULL: nobody counts */
 	struct pci_device **devices;
 	size_t nr_devices;
+	struct machine_port *ports; /* bridges (topology.h); constant */
+	size_t nr_ports;
+	size_t nr_units;
 	struct iommufd_unit *units;    /* IOMMUs; NULL: a plain one; constant */
 	struct machine_group **groups; /* in use; constant but for their owners */
 	size_t nr_groups;
+	struct mmio_scanner
+		*scanner;         /* looks at watched registers; NULL: there are none */
 	struct uapi_trace *trace; /* NULL: off */
 	/* Calls of /dev/iommu besides Linux's uAPI; NULL: none. */
 	const struct uapi_table *iommu_calls;

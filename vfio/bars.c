@@ -10,6 +10,8 @@
  *  - A memory BAR is mapped from that file into our process and is a direct window.
  *  - A register BAR is a remote window: DMA of peers into it becomes mmio callbacks. A
  *    peer that finds the gate shut sees its transaction aborted.
+ *    Where registers are watched, what clients are shown of it lies in the file as well
+ *    (mmio_watch.h).
  *  - An I/O BAR has no window; DMA cannot reach it.
  *
  * A BAR smaller than a page gets a page; what lies beyond the BAR reads as ones. The
@@ -87,7 +89,10 @@ static void store(struct pci_bar *bar, uint64_t offset, unsigned size, uint64_t 
 	struct pci_device *dev = bar->dev;
 	uint64_t ignored;
 
-	if (!served(bar, offset, &ignored) && dev->ops.mmio_write)
+	if (served(bar, offset, &ignored))
+		return;
+	mmio_watch_written(bar, offset, size, value);
+	if (dev->ops.mmio_write)
 		dev->ops.mmio_write(dev->model, bar->index, offset, size, value);
 }
 
@@ -402,7 +407,7 @@ static uint64_t round_to_page(uint64_t n)
 	return (n + PORT_PAGE_SIZE - 1) & ~(PORT_PAGE_SIZE - 1);
 }
 
-static int map_memory(struct pci_bar *bar)
+static int map_memory(struct pci_bar *bar, unsigned char **out)
 {
 	void *p = mmap(NULL, bar->window.length, PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_NORESERVE, bar->dev->storage_fd,
@@ -410,7 +415,7 @@ static int map_memory(struct pci_bar *bar)
 
 	if (p == MAP_FAILED)
 		return -errno;
-	bar->bytes = p;
+	*out = p;
 	return 0;
 }
 
@@ -429,7 +434,9 @@ static int create_bar(struct pci_device *dev, unsigned i)
 	bar->window.length = round_to_page(bar->size);
 	bar->window.kind = PHYS_MMIO;
 	if (bar->flags & UIOMMUFD_BAR_MEMORY)
-		err = map_memory(bar);
+		err = map_memory(bar, &bar->bytes);
+	else if (mmio_is_watched(bar->dev))
+		err = map_memory(bar, &bar->shown);
 	if (err)
 		return err;
 	bar->window.host = bar->bytes;
@@ -465,6 +472,8 @@ void bars_destroy(struct pci_device *dev)
 			phys_remove(dev->machine->phys, &bar->window);
 		if (bar->bytes)
 			munmap(bar->bytes, bar->window.length);
+		if (bar->shown)
+			munmap(bar->shown, bar->window.length);
 	}
 	if (dev->storage_fd >= 0)
 		close(dev->storage_fd);

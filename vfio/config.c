@@ -336,6 +336,23 @@ ssize_t config_write(struct pci_device *dev, struct client *c, uint64_t va, size
 	return (ssize_t)n;
 }
 
+void pci_device_config_write(struct pci_device *dev, unsigned offset, const void *src,
+			     size_t n)
+{
+	const uint8_t *p = src;
+
+	while (n && offset < CONFIG_BYTES) {
+		size_t size = word_size(offset, n);
+
+		port_mutex_lock(&dev->config_lock);
+		write_word(dev, offset, p, size);
+		port_mutex_unlock(&dev->config_lock);
+		offset += (unsigned)size;
+		p += size;
+		n -= size;
+	}
+}
+
 void pci_device_config(struct pci_device *dev, unsigned offset, void *dst, size_t n)
 {
 	uint8_t *p = dst;

@@ -33,12 +33,15 @@ struct vfio_group {
 	struct vfile *iommufd; /* an open of /dev/iommu in place of a container */
 	struct group_link link;
 	unsigned users; /* opens of devices */
+	/* Of the node: it ends with the group's last device (vfio_group_revoke). */
+	unsigned generation;
 };
 
 /* An open of the node. */
 struct group_file {
 	struct vfile f;
 	struct vfio_group *group;
+	unsigned generation; /* constant; another than the group's: revoked */
 };
 
 /* ---- the group -------------------------------------------------------------------- */
@@ -137,6 +140,12 @@ static struct vfio_group *call_group(struct uapi_call *call)
 	return file_of(call->file)->group;
 }
 
+/* With the lock held. */
+static bool revoked(const struct group_file *file)
+{
+	return file->generation != file->group->generation;
+}
+
 static bool claim(struct vfio_group *g)
 {
 	const void *nobody = NULL;
@@ -205,7 +214,10 @@ static long set_container_ioctl(struct uapi_call *call)
 	if (err)
 		return err;
 	port_mutex_lock(&g->lock);
-	err = set_container(g, f);
+	if (revoked(file_of(call->file)))
+		err = -ENODEV;
+	else
+		err = set_container(g, f);
 	port_mutex_unlock(&g->lock);
 	vfile_put(f);
 	return err;
@@ -245,7 +257,7 @@ static long unset_container_ioctl(struct uapi_call *call)
 	int err = 0;
 
 	port_mutex_lock(&g->lock);
-	if (!has_iommu(g))
+	if (revoked(file_of(call->file)) || !has_iommu(g))
 		err = -EINVAL;
 	else if (g->container && g->users)
 		err = -EBUSY;
@@ -264,15 +276,20 @@ static long get_status_ioctl(struct uapi_call *call)
 {
 	struct vfio_group *g = call_group(call);
 	struct vfio_group_status status;
+	int err = 0;
 
 	memcpy(&status, call->data, sizeof(status));
 	status.flags = 0;
 	port_mutex_lock(&g->lock);
-	if (has_iommu(g))
+	if (revoked(file_of(call->file)))
+		err = -ENODEV;
+	else if (has_iommu(g))
 		status.flags = VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE;
 	else if (!g->owner || !atomic_load(g->owner))
 		status.flags = VFIO_GROUP_FLAGS_VIABLE;
 	port_mutex_unlock(&g->lock);
+	if (err)
+		return err;
 	memcpy(call->data, &status, sizeof(status));
 	return uapi_respond(call, sizeof(status));
 }
@@ -362,6 +379,8 @@ static int open_device(struct vfio_group *g, struct pci_device *dev, struct vfil
 	struct iommufd_ctx *ctx = g->iommufd ? iommufd_ctx_of(g->iommufd) : NULL;
 	int err;
 
+	if (revoked(file_of(self)))
+		return -ENODEV;
 	if (!ctx && (!g->container || !vfio_container_has_iommu(g->container)))
 		return -EINVAL;
 	err = cdev_open_by_group(dev, self, ctx, out);
@@ -444,12 +463,14 @@ static void group_release(struct vfile *f)
 {
 	struct group_file *file = file_of(f);
 	struct vfio_group *g = file->group;
-	struct left left;
+	struct left left = {0};
 
 	port_mutex_lock(&g->lock);
-	PORT_BUG_ON(g->users);
-	left = leave(g);
-	g->open = false;
+	if (!revoked(file)) {
+		PORT_BUG_ON(g->users);
+		left = leave(g);
+		g->open = false;
+	}
 	port_mutex_unlock(&g->lock);
 	put_left(left);
 	port_free(file);
@@ -466,17 +487,47 @@ struct vfio_group *vfio_group_of(struct vfile *f)
 	return f->ops == &group_ops ? file_of(f)->group : NULL;
 }
 
-static int open_group(struct vfio_group *g)
+/* Is any of its devices bound to vfio-pci? Else it has no node. */
+static bool has_node(const struct vfio_group *g)
+{
+	struct pci_device *dev;
+
+	for_each_in_group(dev, g)
+	{
+		if (pci_device_bound(dev) && pci_device_present(dev))
+			return true;
+	}
+	return false;
+}
+
+static int open_group(struct vfio_group *g, unsigned *generation)
 {
 	int err = 0;
 
 	port_mutex_lock(&g->lock);
-	if (g->open || g->blocked)
+	if (!has_node(g))
+		err = -ENODEV;
+	else if (g->open || g->blocked)
 		err = -EBUSY;
 	else
 		g->open = true;
+	*generation = g->generation;
 	port_mutex_unlock(&g->lock);
 	return err;
+}
+
+void vfio_group_revoke(struct vfio_group *g)
+{
+	struct left left = {0};
+
+	port_mutex_lock(&g->lock);
+	if (g->open && !g->users && !has_node(g)) {
+		left = leave(g);
+		g->open = false;
+		g->generation++;
+	}
+	port_mutex_unlock(&g->lock);
+	put_left(left);
 }
 
 int vfio_group_open(struct machine *m, unsigned group, struct vfile **out)
@@ -494,7 +545,7 @@ int vfio_group_open(struct machine *m, unsigned group, struct vfile **out)
 	file = port_alloc(sizeof(*file));
 	if (!file)
 		return -ENOMEM;
-	err = open_group(g);
+	err = open_group(g, &file->generation);
 	if (err) {
 		port_free(file);
 		return err;

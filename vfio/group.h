@@ -41,6 +41,9 @@ void vfio_group_leave(struct pci_device *dev);
 /* A device of it is bound by its own node; -EBUSY: the group's is open. */
 int vfio_group_block(struct vfio_group *g);
 void vfio_group_unblock(struct vfio_group *g);
+/* If none of its devices is bound to vfio-pci any more, the node is taken from whoever
+ * has it open; none of the devices is open. */
+void vfio_group_revoke(struct vfio_group *g);
 /* An open of a device by the group has ended. */
 void vfio_group_unuse(struct vfio_group *g);
 /* The group that a file is the open node of, or NULL. */

@@ -44,6 +44,9 @@ struct pci_bdf {
 	uint8_t bus, device, function;
 };
 
+#define PCI_DRIVER_VFIO "vfio-pci"
+#define PCI_DRIVER_NONE "none"
+
 /* How the machine's description places a device. */
 struct pci_placement {
 	struct pci_bdf bdf;
@@ -51,9 +54,12 @@ struct pci_placement {
 	unsigned group;                     /* IOMMU group number */
 	const void *group_key;              /* the same for all devices of the group */
 	_Atomic(const void *) *group_owner; /* iommufd_device_info.group_owner */
-	struct pci_device *pf;              /* of a virtual function; else NULL */
-	unsigned vf;                        /* and its number */
-	const struct iommufd_unit *unit;    /* NULL: a plain VT-d unit */
+	/* What it is bound to at first: PCI_DRIVER_VFIO, another driver's name, or
+	 * "none". */
+	char driver[32];
+	struct pci_device *pf;           /* of a virtual function; else NULL */
+	unsigned vf;                     /* and its number */
+	const struct iommufd_unit *unit; /* NULL: a plain VT-d unit */
 	bool has_mmio; /* the user says how registers are reached: @mmio */
 	enum uiommufd_mmio mmio;
 };
@@ -77,6 +83,8 @@ struct pci_device *pci_device_pf(const struct pci_device *dev);
 /* How many virtual functions it can have, and has. */
 unsigned sriov_total(const struct pci_device *dev);
 unsigned sriov_enabled(const struct pci_device *dev);
+/* One of them; @i is below the total. */
+struct pci_device *sriov_vf(const struct pci_device *pf, unsigned i);
 /*
  * Have @n of them. -ERANGE: more than it can have; -EBUSY: it has some, and @n is not 0;
  * -EAGAIN: some that are to go are still open; their clients were asked to let go, and no
@@ -97,6 +105,33 @@ uint64_t pci_device_bar_address(const struct pci_device *dev, unsigned bar);
  * hides (for sysfs); what lies beyond its end reads as zero. */
 void pci_device_config(struct pci_device *dev, unsigned offset, void *dst, size_t n);
 
+/* A write to it from outside of VFIO (sysfs), inside its 4096 bytes; what it sets off
+ * happens as by a client's. */
+void pci_device_config_write(struct pci_device *dev, unsigned offset, const void *src,
+			     size_t n);
+
+/*
+ * Is the function bound to vfio-pci? It is from its creation on. What does these calls
+ * takes care that there is one at a time.
+ */
+bool pci_device_bound(struct pci_device *dev);
+void pci_device_bind(struct pci_device *dev);
+/* It cannot be opened any more, but opens of it may remain. */
+void pci_device_leave(struct pci_device *dev);
+/* Ask who has it open to close it. */
+void pci_device_request(struct pci_device *dev);
+/* After it was left: is it closed, at the latest in @ms? True completes the unbinding. */
+bool pci_device_wait_closed(struct pci_device *dev, unsigned ms);
+/* Is it the only function on its bus, and does a port lead there? */
+bool pci_device_alone_on_bus(const struct pci_device *dev);
+/* dma_requester_list() of the function. */
+unsigned pci_device_list(struct pci_device *dev, uint64_t *from, struct pt_listed *out,
+			 unsigned n, bool *more, bool *attached);
+/* Has a client enabled it? */
+bool pci_device_in_use(struct pci_device *dev);
+/* Reset the function, as an FLR does. -ENOTTY: there is no way to. */
+int pci_device_reset(struct pci_device *dev);
+
 /* How clients reach its registers. */
 enum uiommufd_mmio pci_device_mmio(const struct pci_device *dev);
 
@@ -111,7 +146,7 @@ int vfio_mmio_write(struct vfile *f, uint64_t offset, const void *src, size_t n)
 int vfio_mmio_write_64(struct vfile *f, uint64_t offset, const void *src, bool deferrable,
 		       bool *accepted);
 
-/* A new open of /dev/vfio/devices/vfio<index>. */
+/* A new open of /dev/vfio/devices/vfio<index>. -ENODEV: it is not bound to vfio-pci. */
 int vfio_cdev_open(struct pci_device *dev, struct vfile **out);
 
 /*

@@ -4,8 +4,8 @@
  *
  * Region i of a device lies at VFILE_REGION(i) of its descriptor. Memory BARs can be
  * mapped. Accesses to registers have effects, so we must see each: they are mapped at the
- * region's other place, where each access faults (uapi/vfile.h), or not at all, as
- * desc.mmio has it.
+ * region's other place, where each access faults (uapi/vfile.h), or as memory in which
+ * the model's registers are watched, or not at all, as desc.mmio has it.
  *
  * A read or write is cut at the end of the region and into naturally aligned pieces. The
  * MSI-X table is closed to both: reads give ones, writes are dropped (vfio-pci). The
@@ -38,7 +38,7 @@ bool region_faults(const struct pci_bar *bar)
 
 static bool mappable(const struct pci_bar *bar)
 {
-	return bar->size && (bar->bytes || region_faults(bar));
+	return bar->size && (bar->bytes || bar->shown || region_faults(bar));
 }
 
 /* Where the client is to map, read and write the region. */
@@ -246,5 +246,7 @@ int region_mmap(struct pci_device *dev, uint64_t offset, uint64_t length, int fl
 		return -EINVAL;
 	if (length > bar->window.length || pos > bar->window.length - length)
 		return -EINVAL;
+	if (bar->shown)
+		mmio_watch_begin(dev);
 	return 0;
 }

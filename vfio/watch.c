@@ -6,13 +6,13 @@
 #include "vfio/watch.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "core/port.h"
+#include "vfio/thread.h"
 
 #define STOP 0 /* the number of the eventfd that ends the thread */
 
@@ -99,20 +99,6 @@ static int epoll_add(struct watcher *w, int fd, uint64_t id)
 	return epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
-static int start_thread(struct watcher *w)
-{
-	sigset_t block, old;
-	int err;
-
-	sigfillset(&block);
-	sigdelset(&block, SIGBUS);
-	sigdelset(&block, SIGSEGV);
-	pthread_sigmask(SIG_SETMASK, &block, &old);
-	err = pthread_create(&w->thread, NULL, watcher_main, w);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return -err;
-}
-
 /* With the lock held. */
 static int start(struct watcher *w)
 {
@@ -127,7 +113,7 @@ static int start(struct watcher *w)
 	if (!err)
 		err = epoll_add(w, w->stop, STOP);
 	if (!err)
-		err = start_thread(w);
+		err = thread_start(&w->thread, watcher_main, w);
 	if (err) {
 		if (w->epoll >= 0)
 			close(w->epoll);

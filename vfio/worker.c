@@ -21,13 +21,13 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "core/port.h"
 #include "uiommufd/device.h"
+#include "vfio/thread.h"
 
 /* Rounds of looking at `pending`, some 10 ns each. */
 #define SPIN_MIN 32
@@ -50,17 +50,6 @@ struct uiommufd_worker {
 
 /* Is this thread in a worker's `run`? */
 static _Thread_local bool in_run;
-
-static void cpu_relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#else
-	atomic_signal_fence(memory_order_seq_cst);
-#endif
-}
 
 /* Is there anything for the thread to do? @again: `run` asked for another call. */
 static bool wanted(struct uiommufd_worker *w, bool again)
@@ -146,28 +135,6 @@ static void *worker_main(void *arg)
 	}
 }
 
-/*
- * The program's signals are for the program's threads. Those that a fault of the thread
- * itself raises must get through: DMA into a truncated file is told that way.
- */
-static int start_thread(struct uiommufd_worker *w)
-{
-	sigset_t block, old;
-	int err;
-
-	sigfillset(&block);
-	sigdelset(&block, SIGBUS);
-	sigdelset(&block, SIGSEGV);
-	sigdelset(&block, SIGFPE);
-	sigdelset(&block, SIGILL);
-	sigdelset(&block, SIGTRAP);
-	sigdelset(&block, SIGSYS);
-	pthread_sigmask(SIG_SETMASK, &block, &old);
-	err = pthread_create(&w->thread, NULL, worker_main, w);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return -err;
-}
-
 static void worker_free(struct uiommufd_worker *w)
 {
 	pthread_cond_destroy(&w->quiet);
@@ -192,7 +159,7 @@ int uiommufd_worker_create(struct uiommufd_device *dev, bool (*run)(void *arg), 
 	pthread_cond_init(&w->wake, NULL);
 	pthread_cond_init(&w->quiet, NULL);
 
-	err = start_thread(w);
+	err = thread_start(&w->thread, worker_main, w);
 	if (err) {
 		worker_free(w);
 		return err;

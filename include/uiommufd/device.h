@@ -67,11 +67,28 @@ enum uiommufd_mmio {
 	/* They cannot be mapped. */
 	UIOMMUFD_MMIO_TRAP,
 	/*
+	 * They can be mapped and are plain memory there: clients read what the model
+	 * publishes, and of the registers that it names, changes are noticed and become
+	 * mmio_write callbacks, within microseconds while there is something going on. As
+	 * fast as memory, but not exact: reads have no effects, a write of the value that
+	 * is there already is not noticed, and of several in a row maybe only the last.
+	 */
+	UIOMMUFD_MMIO_WATCH,
+	/*
 	 * They can be mapped, and each access of the CPU faults and becomes a callback:
 	 * exact, and some microseconds an access. For programs under `uiommufd run` on
 	 * x86-64.
 	 */
 	UIOMMUFD_MMIO_FAULT,
+};
+
+/* @count registers of @size bytes (4 or 8, aligned), @stride bytes from one to the next.
+ */
+struct uiommufd_watched {
+	unsigned bar;
+	uint64_t offset;
+	unsigned size, count;
+	uint64_t stride; /* any, if there is one */
 };
 
 struct uiommufd_device;
@@ -81,6 +98,10 @@ struct uiommufd_worker;
  * A PCI Express extended capability. Its registers are read-only, but for the error
  * registers of AER, which the machine serves as hardware does. (vfio-pci does not show
  * its clients every capability: PASID is one that it hides.)
+ *
+ * Three of them say what the device's DMA can do, if its IOMMU can, too: PASID (0x1b) how
+ * many bits its PASIDs have; ATS and PRI (0x0f, 0x13) together that it asks for pages it
+ * finds no translation for, and waits for them (the DMA functions do).
  */
 struct uiommufd_ext_cap {
 	uint16_t id;
@@ -144,6 +165,13 @@ struct uiommufd_device_desc {
 	 */
 	uint16_t config_offset, config_size;
 	enum uiommufd_mmio mmio; /* unless the user says otherwise */
+	/*
+	 * What is looked at in UIOMMUFD_MMIO_WATCH. Where several have changed, the model
+	 * is told in this order: what starts something comes last. 0: the model cannot be
+	 * watched.
+	 */
+	const struct uiommufd_watched *watched;
+	unsigned nr_watched;
 };
 
 struct uiommufd_device_ops {
@@ -209,6 +237,22 @@ int uiommufd_parse_size(const char *text, uint64_t *bytes);
 /* The first byte of a UIOMMUFD_BAR_MEMORY BAR; valid for the device's whole life. */
 void *uiommufd_bar_memory(struct uiommufd_device *dev, unsigned bar);
 
+/* ---- watched registers ---------------------------------------------------------- */
+
+/* How clients reach the registers, the user's wish included. Not before create is over.
+ */
+enum uiommufd_mmio uiommufd_mmio_mode(struct uiommufd_device *dev);
+
+/*
+ * UIOMMUFD_MMIO_WATCH: from now on clients read @value in the register: 1, 2, 4 or 8
+ * bytes, aligned. A register that clients write is left as it is if one has written it
+ * and the model has not been told yet. Before an interrupt that tells of it; and what is
+ * read first last. After a reset all registers are zero until they are published. In
+ * other modes nothing happens. From any thread.
+ */
+void uiommufd_mmio_publish(struct uiommufd_device *dev, unsigned bar, uint64_t offset,
+			   unsigned size, uint64_t value);
+
 /* ---- DMA ---------------------------------------------------------------------- */
 
 /* Why a transaction was aborted. The same values as the copy engine's error codes. */
@@ -233,9 +277,20 @@ struct uiommufd_fault {
  */
 struct uiommufd_channel;
 int uiommufd_channel_create(struct uiommufd_device *dev, struct uiommufd_channel **out);
+/*
+ * The same for requests with a PASID, which translate through what the client has attached
+ * for that PASID; BLOCKED while that is nothing. 0: requests without one. -EINVAL: the
+ * device has no such PASIDs (uiommufd_ext_cap); -ENOMEM.
+ */
+int uiommufd_channel_create_pasid(struct uiommufd_device *dev, uint32_t pasid,
+				  struct uiommufd_channel **out);
 void uiommufd_channel_destroy(struct uiommufd_channel *ch);
 
-/* 0, or -EFAULT with *@fault (may be NULL) filled in: the bytes before it are done. */
+/*
+ * 0, or -EFAULT with *@fault (may be NULL) filled in: the bytes before it are done. May wait
+ * for pages, until the client has answered or the device is no bus master any more; so
+ * call them with no lock held that a register callback takes.
+ */
 int uiommufd_dma_read(struct uiommufd_channel *ch, uint64_t iova, void *dst, size_t n,
 		      struct uiommufd_fault *fault);
 int uiommufd_dma_write(struct uiommufd_channel *ch, uint64_t iova, const void *src,
@@ -258,6 +313,11 @@ void uiommufd_irq(struct uiommufd_device *dev, unsigned vector);
  * is still there. A reset lowers it. From any thread.
  */
 void uiommufd_intx(struct uiommufd_device *dev, bool asserted);
+/*
+ * An uncorrectable error of the device's, as PCI Express reports it to the system: the
+ * client is told by its ERR eventfd. From any thread.
+ */
+void uiommufd_fatal_error(struct uiommufd_device *dev);
 
 /* ---- a thread of the device's own ------------------------------------------- */
 

@@ -24,7 +24,7 @@
 #include "native.h"
 
 #define MEMORY_BYTES 1024
-#define ROUNDS       400
+#define ROUNDS       100
 
 #define AF           FLAG_AF
 #define NOT_OF_AF    (FLAG_OF | FLAG_AF)
@@ -550,7 +550,7 @@ static void test_garbage(void **state)
 {
 	static struct world w;
 
-	for (int i = 0; i < 200000; i++) {
+	for (int i = 0; i < 40000; i++) {
 		unsigned char code[CPU_INSN_MAX];
 		struct cpu_state s;
 

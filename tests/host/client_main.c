@@ -20,9 +20,13 @@ static const struct {
 	const char *name;
 	void (*run)(int argc, char **argv);
 } helpers[] = {
-	{"dma-exec-2", scenario_dma_exec_2}, {"exec-2", scenario_exec_2},
-	{"background", scenario_background}, {"await", scenario_await},
-	{"churn", scenario_churn},           {"child-status", scenario_child_status},
+	{"mmio-exec-2", scenario_mmio_exec_2},
+	{"dma-exec-2", scenario_dma_exec_2},
+	{"exec-2", scenario_exec_2},
+	{"background", scenario_background},
+	{"await", scenario_await},
+	{"churn", scenario_churn},
+	{"child-status", scenario_child_status},
 };
 
 int main(int argc, char **argv)

@@ -27,6 +27,9 @@
 	SCENARIO(dmabuf)                                                                 \
 	SCENARIO(memlock)                                                                \
 	SCENARIO(queue)                                                                  \
+	SCENARIO(ioeventfd)                                                              \
+	SCENARIO(dirty_log)                                                              \
+	SCENARIO(group_in_iommufd)                                                       \
 	SCENARIO(kvm)                                                                    \
 	SCENARIO(cycle)                                                                  \
 	SCENARIO(qemu_walk)                                                              \
@@ -40,7 +43,16 @@
 	SCENARIO(host_paths)
 
 /* With registers that fault. */
-#define MMIO_SCENARIOS(SCENARIO) SCENARIO(mmio)
+#define MMIO_SCENARIOS(SCENARIO)                                                         \
+	SCENARIO(mmio)                                                                   \
+	SCENARIO(mmio_forms)                                                             \
+	SCENARIO(mmio_threads)                                                           \
+	SCENARIO(mmio_fork)                                                              \
+	SCENARIO(mmio_exec)                                                              \
+	SCENARIO(mmio_signals)                                                           \
+	SCENARIO(mmio_memory_off)                                                        \
+	SCENARIO(mmio_kernel)                                                            \
+	SCENARIO(mmio_engine)
 
 /* With --selftest. */
 #define SELFTEST_SCENARIOS(SCENARIO)                                                     \
@@ -55,6 +67,7 @@ MMIO_SCENARIOS(DECLARE)
 
 /* Helpers of others, with arguments; not run by themselves. */
 void scenario_dma_exec_2(int argc, char **argv);
+void scenario_mmio_exec_2(int argc, char **argv);
 void scenario_exec_2(int argc, char **argv);
 void scenario_background(int argc, char **argv);
 void scenario_await(int argc, char **argv);

@@ -158,6 +158,14 @@ static void check_traced_scenario(void **state)
 	check(*state, argv);
 }
 
+static void test_watched_engine(void **state)
+{
+	const char *argv[] = {
+		"-d", "copy-engine,mmio=watch", "--", "CLIENT", "mmio_engine", NULL};
+
+	check("watched", argv);
+}
+
 /* ---- status and signals --------------------------------------------------------- */
 
 static void test_status(void **state)
@@ -376,7 +384,8 @@ int main(void)
 		SCENARIOS(SCENARIO_TEST) SELFTEST_SCENARIOS(SELFTEST_SCENARIO_TEST)
 			SCENARIOS(TRACED_SCENARIO_TEST)
 				MMIO_SCENARIOS(TRACED_SCENARIO_TEST)
-					cmocka_unit_test(test_status),
+					cmocka_unit_test(test_watched_engine),
+		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_signals_are_passed_on),
 		cmocka_unit_test(test_background),
 		cmocka_unit_test(test_holds_no_descriptors),
