@@ -304,25 +304,6 @@ static int cdev_mmap(struct vfile *f, uint64_t offset, uint64_t length, int prot
 	return file->bound ? region_mmap(file->dev, offset, length, flags) : -EINVAL;
 }
 
-/* It is there, and bound to vfio-pci. */
-static int open_function(struct pci_device *dev)
-{
-	int err = driver_open(dev);
-
-	if (err)
-		return err;
-	err = sriov_open(dev);
-	if (err)
-		driver_close(dev);
-	return err;
-}
-
-static void close_function(struct pci_device *dev)
-{
-	sriov_close(dev);
-	driver_close(dev);
-}
-
 static void cdev_release(struct vfile *f)
 {
 	struct vfio_file *file = file_of(f);
@@ -333,7 +314,7 @@ static void cdev_release(struct vfile *f)
 		port_mutex_unlock(&file->dev->bind);
 		vfio_group_unblock(file->dev->group);
 	}
-	close_function(file->dev);
+	driver_close(file->dev);
 	port_free(file);
 }
 
@@ -347,7 +328,7 @@ static void by_group_release(struct vfile *f)
 		unbind(dev);
 	port_mutex_unlock(&dev->bind);
 	vfio_group_unuse(dev->group);
-	close_function(dev);
+	driver_close(dev);
 	vfile_put(file->group_file);
 	port_free(file);
 }
@@ -474,7 +455,7 @@ int cdev_open_by_group(struct pci_device *dev, struct vfile *group_file,
 
 	if (!file)
 		return -ENOMEM;
-	err = open_function(dev);
+	err = driver_open(dev);
 	if (err) {
 		port_free(file);
 		return err;
@@ -485,7 +466,7 @@ int cdev_open_by_group(struct pci_device *dev, struct vfile *group_file,
 	dev->group_opens += !err;
 	port_mutex_unlock(&dev->bind);
 	if (err) {
-		close_function(dev);
+		driver_close(dev);
 		port_free(file);
 		return err;
 	}
@@ -505,7 +486,7 @@ int vfio_cdev_open(struct pci_device *dev, struct vfile **out)
 
 	if (!file)
 		return -ENOMEM;
-	err = open_function(dev);
+	err = driver_open(dev);
 	if (err) {
 		port_free(file);
 		return err;

@@ -127,6 +127,16 @@ void uiommufd_irq(struct uiommufd_device *api, unsigned vector)
 	port_mutex_unlock(&irqs->lock);
 }
 
+void uiommufd_fatal_error(struct uiommufd_device *api)
+{
+	struct pci_device *dev = api->pci;
+
+	port_dma_rest();
+	port_mutex_lock(&dev->irqs.lock);
+	irq_signal(dev, dev->irqs.err);
+	port_mutex_unlock(&dev->irqs.lock);
+}
+
 /* With the lock held. */
 static void disable_vectors(struct pci_device *dev)
 {

@@ -178,7 +178,8 @@ int pci_device_create(struct machine *m, const struct uiommufd_model *model,
 	}
 	dev->machine = m;
 	/* Placed by hand, as in tests, it needs no name. */
-	if (!placement->driver[0] || !strcmp(placement->driver, PCI_DRIVER_VFIO))
+	if (!placement->pf &&
+	    (!placement->driver[0] || !strcmp(placement->driver, PCI_DRIVER_VFIO)))
 		pci_device_bind(dev);
 	snprintf(dev->label, sizeof(dev->label), "/dev/vfio/devices/vfio%u",
 		 placement->index);

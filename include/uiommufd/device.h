@@ -313,6 +313,11 @@ void uiommufd_irq(struct uiommufd_device *dev, unsigned vector);
  * is still there. A reset lowers it. From any thread.
  */
 void uiommufd_intx(struct uiommufd_device *dev, bool asserted);
+/*
+ * An uncorrectable error of the device's, as PCI Express reports it to the system: the
+ * client is told by its ERR eventfd. From any thread.
+ */
+void uiommufd_fatal_error(struct uiommufd_device *dev);
 
 /* ---- a thread of the device's own ------------------------------------------- */
 

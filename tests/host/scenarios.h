@@ -27,6 +27,9 @@
 	SCENARIO(dmabuf)                                                                 \
 	SCENARIO(memlock)                                                                \
 	SCENARIO(queue)                                                                  \
+	SCENARIO(ioeventfd)                                                              \
+	SCENARIO(dirty_log)                                                              \
+	SCENARIO(group_in_iommufd)                                                       \
 	SCENARIO(kvm)                                                                    \
 	SCENARIO(cycle)                                                                  \
 	SCENARIO(qemu_walk)                                                              \
