@@ -61,7 +61,7 @@ static bool run_sequence(const struct options *o, struct progress *p, struct run
 	/* A call that does not return ends the child. */
 	alarm(HUNG_SECONDS);
 	if (!run_start(r, o->wrong))
-		exit(2);
+		exit(CANNOT_RUN);
 	gen_start(&g, sequence_seed(o, p->sequence), r->ref);
 	for (p->calls = 0; ok && p->calls < SEQUENCE_CALLS && p->total < o->calls;) {
 		gen_next(&g, &op);

@@ -178,7 +178,7 @@ void script_add(struct script *s, const struct op *op)
 
 		if (!v) {
 			perror("script");
-			exit(2);
+			exit(CANNOT_RUN);
 		}
 		s->v = v;
 		s->cap = cap;
