@@ -72,6 +72,13 @@ static const struct {
 	[OP_DIRTY_GET] = {"dirty_get", CTX | OBJ | FLAGS | IOVA | LENGTH | VALUE},
 	/* @count: which call; @value: enum malformed */
 	[OP_MALFORMED] = {"malformed", CTX | COUNT | VALUE},
+	[OP_CHANGE_PROCESS] = {"change_process", CTX},
+	/* @count: get, set or clear */
+	[OP_VFIO_IOAS] = {"vfio_ioas", CTX | OBJ | COUNT},
+	/* @value: which type */
+	[OP_TYPE1_SET] = {"type1_set", CTX | VALUE},
+	[OP_TYPE1_MAP] = {"type1_map", CTX | FLAGS | START | LENGTH | IOVA},
+	[OP_TYPE1_UNMAP] = {"type1_unmap", CTX | FLAGS | LENGTH | IOVA},
 	[OP_DEV_OPEN] = {"dev_open", DEV},
 	[OP_DEV_CLOSE] = {"dev_close", DEV},
 	[OP_BIND] = {"bind", DEV | FILE_ | SLOT},
@@ -171,7 +178,7 @@ void script_add(struct script *s, const struct op *op)
 
 		if (!v) {
 			perror("script");
-			exit(2);
+			exit(CANNOT_RUN);
 		}
 		s->v = v;
 		s->cap = cap;

@@ -115,7 +115,7 @@ bool run_script(const struct script *s, enum ref_wrong wrong)
 	bool ok;
 
 	if (!r || !run_start(r, wrong))
-		exit(2);
+		exit(CANNOT_RUN);
 	ok = true;
 	for (size_t i = 0; i < s->n && ok; i++)
 		if (!ref_is_undefined(r->ref, &s->v[i]))
