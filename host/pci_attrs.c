@@ -39,8 +39,7 @@ static const struct uiommufd_bar *bar_of(const struct pci_function *f, unsigned 
 	return bar->size ? bar : NULL;
 }
 
-/* A number in C's notation, with nothing after it but a newline. */
-static int parse_number(const char *text, long *out)
+int pci_parse_number(const char *text, long *out)
 {
 	char *end;
 
@@ -73,7 +72,7 @@ static int parse_bool(const char *text, long *out)
 	}
 }
 
-static int get_setting(struct pci_function *f, enum pci_setting s)
+int pci_function_setting(struct pci_function *f, enum pci_setting s)
 {
 	int value;
 
@@ -305,15 +304,11 @@ static ssize_t show_override(void *object, char *text, size_t cap)
 	return n;
 }
 
-/* An empty line takes it back. */
-static int store_override(void *object, const char *text, size_t n)
+int pci_function_override(struct pci_function *f, const char *text)
 {
-	struct pci_function *f = object;
 	size_t length = strcspn(text, "\n");
 	char *new = NULL, *old;
 
-	if (n >= VIEW_ATTR_BYTES - 1)
-		return -EINVAL;
 	if (length) {
 		new = strndup(text, length);
 		if (!new)
@@ -327,13 +322,19 @@ static int store_override(void *object, const char *text, size_t n)
 	return 0;
 }
 
+static int store_override(void *object, const char *text, size_t n)
+{
+	return n < VIEW_ATTR_BYTES - 1 ? pci_function_override(object, text) : -EINVAL;
+}
+
 static const struct view_attr override_attr = {
 	.mode = 0644, .show = show_override, .store = store_override};
 
 #define SETTING_SHOW(name, setting)                                                      \
 	static ssize_t show_##name(void *object, char *text, size_t cap)                 \
 	{                                                                                \
-		return snprintf(text, cap, "%d\n", get_setting(object, setting));        \
+		return snprintf(text, cap, "%d\n",                                       \
+				pci_function_setting(object, setting));                  \
 	}
 
 #define SETTING_BOOL(name, setting, parse)                                               \
@@ -348,15 +349,16 @@ static const struct view_attr override_attr = {
 	static const struct view_attr name##_attr = {                                    \
 		.mode = 0644, .show = show_##name, .store = store_##name}
 
-SETTING_BOOL(msi_bus, PCI_MSI_BUS, parse_number);
-SETTING_BOOL(broken_parity, PCI_BROKEN_PARITY, parse_number);
+SETTING_BOOL(msi_bus, PCI_MSI_BUS, pci_parse_number);
+SETTING_BOOL(broken_parity, PCI_BROKEN_PARITY, pci_parse_number);
 SETTING_BOOL(d3cold, PCI_D3COLD, parse_bool);
+SETTING_BOOL(vf_autoprobe, PCI_VF_AUTOPROBE, parse_bool);
 SETTING_SHOW(numa_node, PCI_NUMA_NODE)
 
 static int store_numa_node(void *object, const char *text, size_t n)
 {
 	long node;
-	int err = parse_number(text, &node);
+	int err = pci_parse_number(text, &node);
 
 	if (err)
 		return err;
@@ -370,7 +372,7 @@ static const struct view_attr numa_node_attr = {
 static ssize_t show_power_control(void *object, char *text, size_t cap)
 {
 	return snprintf(text, cap, "%s\n",
-			get_setting(object, PCI_POWER_AUTO) ? "auto" : "on");
+			pci_function_setting(object, PCI_POWER_AUTO) ? "auto" : "on");
 }
 
 static int store_power_control(void *object, const char *text, size_t n)
@@ -412,7 +414,7 @@ static const struct view_attr power_state_attr = {.mode = 0444, .show = show_pow
 static ssize_t show_enable(void *object, char *text, size_t cap)
 {
 	struct pci_function *f = object;
-	int n = get_setting(f, PCI_ENABLED);
+	int n = pci_function_setting(f, PCI_ENABLED);
 
 	if (!f->dev || pci_device_in_use(f->dev))
 		n++;
@@ -424,7 +426,7 @@ static int store_enable(void *object, const char *text, size_t n)
 {
 	struct pci_function *f = object;
 	long value;
-	int err = parse_number(text, &value);
+	int err = pci_parse_number(text, &value);
 
 	if (err || value < 0)
 		return -EINVAL;
@@ -554,7 +556,7 @@ static int store_reset(void *object, const char *text, size_t n)
 	unsigned methods;
 	long value;
 
-	if (parse_number(text, &value) || value != 1)
+	if (pci_parse_number(text, &value) || value != 1)
 		return -EINVAL;
 	pthread_mutex_lock(&f->bus->lock);
 	methods = f->reset_methods;
@@ -575,6 +577,11 @@ struct named_attr {
 	bool (*wanted)(const struct pci_function *f); /* NULL: by all */
 };
 
+static bool is_physical(const struct pci_function *f)
+{
+	return f->dev && pci_device_desc(f->dev)->sriov;
+}
+
 static bool can_be_reset(const struct pci_function *f)
 {
 	return f->dev && f->reset_methods;
@@ -592,6 +599,7 @@ static const struct named_attr attrs[] = {
 	{"power_state", &power_state_attr, NULL},
 	{"reset", &reset_attr, can_be_reset},
 	{"reset_method", &reset_method_attr, can_be_reset},
+	{"sriov_drivers_autoprobe", &vf_autoprobe_attr, is_physical},
 	{"uevent", &uevent_attr, NULL},
 };
 
@@ -602,6 +610,7 @@ int pci_attrs_add(struct pci_function *f)
 
 	f->settings[PCI_MSI_BUS] = 1;
 	f->settings[PCI_NUMA_NODE] = -1;
+	f->settings[PCI_VF_AUTOPROBE] = 1;
 	f->reset_methods = f->dev ? pci_attrs_reset_methods(f) : 0;
 	for (size_t i = 0; !err && i < ARRAY_LEN(attrs); i++)
 		if (!attrs[i].wanted || attrs[i].wanted(f))
@@ -616,5 +625,7 @@ int pci_attrs_add(struct pci_function *f)
 		err = add_local_cpus(f);
 	if (!err)
 		err = add_resource(f);
-	return err ? err : add_resources(f);
+	if (!err)
+		err = add_resources(f);
+	return err ? err : pci_sriov_add(f);
 }

@@ -60,6 +60,7 @@ enum pci_setting {
 	PCI_NUMA_NODE,
 	PCI_POWER_AUTO,
 	PCI_ENABLED, /* how often, by the attribute */
+	PCI_VF_AUTOPROBE,
 	PCI_SETTINGS,
 };
 
@@ -134,13 +135,34 @@ int pci_nodes_bound(struct pci_function *f, const struct pci_driver *drv);
 void pci_nodes_leaving(struct pci_function *f);
 void pci_nodes_unbound(struct pci_function *f, const struct pci_driver *drv);
 
+/* A link in the function's directory to @to, given from /sys. */
+int pci_nodes_link(struct pci_function *f, const char *name, const char *to);
+
 /* ---- pci_attrs.c ------------------------------------------------------------------- */
 
 int pci_attrs_add(struct pci_function *f);
+int pci_function_setting(struct pci_function *f, enum pci_setting s);
+/* Its driver_override: a line; an empty one takes it back. */
+int pci_function_override(struct pci_function *f, const char *text);
+/* A number in C's notation, with nothing after it but a newline. */
+int pci_parse_number(const char *text, long *out);
 /* How it can be reset: bits, in the order in which they are tried. */
 unsigned pci_attrs_reset_methods(const struct pci_function *f);
 /* The text that /sys/.../modalias has, without a newline. */
 void pci_modalias(const struct pci_function *f, char *buf, size_t cap);
+
+/* ---- debugfs.c: the IOMMU's debugging files ------------------------------------------
+ */
+
+int debugfs_add(struct pci_function *f);
+void debugfs_remove(struct pci_function *f);
+/* ---- pci_sriov.c ------------------------------------------------------------------- */
+
+/* The attributes of a physical function; nothing if it is none. */
+int pci_sriov_add(struct pci_function *f);
+/* With its `bind` held: its virtual functions go; clients are waited for. -EINTR:
+ * stopping. */
+int pci_sriov_disable(struct pci_function *pf);
 
 /* ---- pci_drivers.c ----------------------------------------------------------------- */
 

@@ -108,6 +108,8 @@ static int detach_locked(struct pci_function *f, struct pci_driver *drv)
 	if (driver_of(f) != drv)
 		return -ENODEV;
 	if (drv == f->bus->vfio) {
+		if (pci_sriov_disable(f))
+			return -EINTR;
 		pci_device_leave(f->dev);
 		pci_nodes_leaving(f);
 		if (!wait_closed(f))

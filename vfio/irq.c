@@ -127,6 +127,16 @@ void uiommufd_irq(struct uiommufd_device *api, unsigned vector)
 	port_mutex_unlock(&irqs->lock);
 }
 
+void uiommufd_fatal_error(struct uiommufd_device *api)
+{
+	struct pci_device *dev = api->pci;
+
+	port_dma_rest();
+	port_mutex_lock(&dev->irqs.lock);
+	irq_signal(dev, dev->irqs.err);
+	port_mutex_unlock(&dev->irqs.lock);
+}
+
 /* With the lock held. */
 static void disable_vectors(struct pci_device *dev)
 {
@@ -373,6 +383,26 @@ static int validate(const struct vfio_irq_set *set, uint32_t nr_irqs, size_t *by
 	return set->argsz - SET_MIN < *bytes ? -EINVAL : 0;
 }
 
+static bool gives_messages(const struct vfio_irq_set *set)
+{
+	return (set->index == VFIO_PCI_MSI_IRQ_INDEX ||
+		set->index == VFIO_PCI_MSIX_IRQ_INDEX) &&
+	       set->flags == (VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER) &&
+	       set->start + set->count;
+}
+
+/* Where the IOMMU translates messages, their page is there before the first. */
+static int map_messages(struct pci_device *dev)
+{
+	int err = 0;
+
+	port_mutex_lock(&dev->bind);
+	if (dev->iommufd)
+		err = iommufd_device_msi(dev->iommufd);
+	port_mutex_unlock(&dev->bind);
+	return err;
+}
+
 long irq_set_ioctl(struct uapi_call *call)
 {
 	struct watch *gone = NULL;
@@ -395,6 +425,8 @@ long irq_set_ioctl(struct uapi_call *call)
 			return -ENOMEM;
 		err = uapi_fetch(call, data, SET_MIN, bytes);
 	}
+	if (!err && gives_messages(&r.set))
+		err = map_messages(r.dev);
 	if (!err) {
 		r.data = data;
 		port_mutex_lock(&r.dev->irqs.lock);

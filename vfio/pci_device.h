@@ -83,6 +83,8 @@ struct pci_device *pci_device_pf(const struct pci_device *dev);
 /* How many virtual functions it can have, and has. */
 unsigned sriov_total(const struct pci_device *dev);
 unsigned sriov_enabled(const struct pci_device *dev);
+/* One of them; @i is below the total. */
+struct pci_device *sriov_vf(const struct pci_device *pf, unsigned i);
 /*
  * Have @n of them. -ERANGE: more than it can have; -EBUSY: it has some, and @n is not 0;
  * -EAGAIN: some that are to go are still open; their clients were asked to let go, and no
@@ -122,6 +124,9 @@ void pci_device_request(struct pci_device *dev);
 bool pci_device_wait_closed(struct pci_device *dev, unsigned ms);
 /* Is it the only function on its bus, and does a port lead there? */
 bool pci_device_alone_on_bus(const struct pci_device *dev);
+/* dma_requester_list() of the function. */
+unsigned pci_device_list(struct pci_device *dev, uint64_t *from, struct pt_listed *out,
+			 unsigned n, bool *more, bool *attached);
 /* Has a client enabled it? */
 bool pci_device_in_use(struct pci_device *dev);
 /* Reset the function, as an FLR does. -ENOTTY: there is no way to. */

@@ -43,7 +43,6 @@ void sriov_init(struct pci_device *dev, struct pci_device *pf, unsigned index)
 	s->index = index;
 	s->powered = !pf;
 	s->present = !pf;
-	port_mutex_init(&s->presence);
 	port_mutex_init(&s->enabling);
 	port_mutex_init(&s->token_lock);
 }
@@ -55,7 +54,6 @@ void sriov_finish(struct pci_device *dev)
 	port_free(s->vfs);
 	port_mutex_finish(&s->token_lock);
 	port_mutex_finish(&s->enabling);
-	port_mutex_finish(&s->presence);
 }
 
 int sriov_create(struct pci_device *dev, char *error, size_t cap)
@@ -137,27 +135,6 @@ bool pci_device_present(const struct pci_device *dev)
 struct pci_device *pci_device_pf(const struct pci_device *dev)
 {
 	return dev->sriov.pf;
-}
-
-int sriov_open(struct pci_device *dev)
-{
-	struct pci_sriov *s = &dev->sriov;
-	int err = 0;
-
-	port_mutex_lock(&s->presence);
-	if (s->present && !s->leaving)
-		s->opens++;
-	else
-		err = -ENODEV;
-	port_mutex_unlock(&s->presence);
-	return err;
-}
-
-void sriov_close(struct pci_device *dev)
-{
-	port_mutex_lock(&dev->sriov.presence);
-	dev->sriov.opens--;
-	port_mutex_unlock(&dev->sriov.presence);
 }
 
 static void count_users(struct pci_device *dev, int by)
@@ -271,6 +248,11 @@ unsigned sriov_enabled(const struct pci_device *dev)
 	return dev->sriov.enabled;
 }
 
+struct pci_device *sriov_vf(const struct pci_device *pf, unsigned i)
+{
+	return pf->sriov.vfs[i];
+}
+
 /* The capability says so, too, whatever a reset or a client does. */
 static void set_enabled(struct pci_device *pf, unsigned n)
 {
@@ -286,6 +268,13 @@ static void set_enabled(struct pci_device *pf, unsigned n)
 	port_mutex_unlock(&pf->config_lock);
 }
 
+static void set_present(struct pci_device *vf, bool present)
+{
+	port_mutex_lock(&vf->bind);
+	vf->sriov.present = present;
+	port_mutex_unlock(&vf->bind);
+}
+
 static void appear(struct pci_device *vf)
 {
 	if (!vf->sriov.powered) {
@@ -294,39 +283,8 @@ static void appear(struct pci_device *vf)
 		port_rwlock_write_unlock(&vf->memory);
 		vf->sriov.powered = true;
 	}
-	port_mutex_lock(&vf->bind);
-	port_mutex_lock(&vf->sriov.presence);
-	vf->sriov.present = true;
-	port_mutex_unlock(&vf->sriov.presence);
-	port_mutex_unlock(&vf->bind);
-}
-
-/* Nobody can open it any more. Has somebody still got it open? Who has is told once. */
-static bool start_leaving(struct pci_device *vf)
-{
-	bool told, open;
-
-	port_mutex_lock(&vf->sriov.presence);
-	told = vf->sriov.leaving;
-	vf->sriov.leaving = true;
-	open = vf->sriov.opens;
-	port_mutex_unlock(&vf->sriov.presence);
-	if (open && !told)
-		irq_request(vf);
-	return open;
-}
-
-static void stop_leaving(struct pci_device *vf, bool gone)
-{
-	if (gone)
-		port_mutex_lock(&vf->bind);
-	port_mutex_lock(&vf->sriov.presence);
-	vf->sriov.leaving = false;
-	if (gone)
-		vf->sriov.present = false;
-	port_mutex_unlock(&vf->sriov.presence);
-	if (gone)
-		port_mutex_unlock(&vf->bind);
+	set_present(vf, true);
+	pci_device_bind(vf);
 }
 
 static int enable(struct pci_device *pf, unsigned n)
@@ -337,18 +295,27 @@ static int enable(struct pci_device *pf, unsigned n)
 	return 0;
 }
 
+static bool leave(struct pci_device *vf)
+{
+	pci_device_leave(vf);
+	if (pci_device_wait_closed(vf, 0))
+		return true;
+	pci_device_request(vf);
+	return false;
+}
+
 static int disable(struct pci_device *pf)
 {
 	unsigned n = pf->sriov.enabled;
-	bool in_use = false;
+	bool closed = true;
 
 	for (unsigned i = 0; i < n; i++)
-		in_use |= start_leaving(pf->sriov.vfs[i]);
-	if (in_use)
+		closed &= leave(pf->sriov.vfs[i]);
+	if (!closed)
 		return -EAGAIN;
 	set_enabled(pf, 0);
 	for (unsigned i = 0; i < n; i++)
-		stop_leaving(pf->sriov.vfs[i], true);
+		set_present(pf->sriov.vfs[i], false);
 	return 0;
 }
 
@@ -373,7 +340,7 @@ void sriov_stay(struct pci_device *pf)
 {
 	port_mutex_lock(&pf->sriov.enabling);
 	for (unsigned i = 0; i < pf->sriov.enabled; i++)
-		stop_leaving(pf->sriov.vfs[i], false);
+		pci_device_bind(pf->sriov.vfs[i]);
 	port_mutex_unlock(&pf->sriov.enabling);
 }
 

@@ -8,16 +8,16 @@
  * group has them, nothing happens to them. A model is powered on when its function is
  * enabled for the first time.
  *
- * A virtual function goes away when no client has it open, bound or not, or by its group.
- * Until then it is leaving: nobody else can open it, and whoever has it is told (REQ).
+ * A virtual function that is enabled is bound to vfio-pci, and goes away as one that is
+ * unbound (driver.c): nobody can open it any more, whoever has it open is told (REQ), and
+ * when it has been closed, it is gone.
  *
  * The token (Linux 7.3, vfio-pci): who opens a virtual function names the one that the
  * physical function has; who opens the physical function sets it, but while a virtual
  * function is in use must name it as well. It stays when the physical function is closed.
  *
  * Locks: `enabling`, the outermost of all, is held over each change of how many functions
- * there are. A function comes and goes with its device.bind held. `presence` and `token`
- * are leaves.
+ * there are. A function comes and goes with its device.bind held. `token_lock` is a leaf.
  */
 #ifndef VFIO_SRIOV_H
 #define VFIO_SRIOV_H
@@ -35,12 +35,8 @@ struct pci_sriov {
 	/* Of a virtual function; constant. */
 	struct pci_device *pf;
 	unsigned index;
-	bool powered; /* pf's `enabling` */
-
-	struct port_mutex presence;
-	_Atomic bool present; /* changes with `presence` held as well */
-	bool leaving;
-	unsigned opens;
+	bool powered;         /* pf's `enabling` */
+	_Atomic bool present; /* changes with device.bind held */
 
 	/* Of a physical function. */
 	struct port_mutex enabling;
@@ -60,9 +56,6 @@ int sriov_create(struct pci_device *dev, char *error, size_t cap);
 /* The capability, for the end of the chain. -EINVAL: no room. */
 int sriov_add_capability(struct pci_device *dev);
 
-/* An open of the device. -ENODEV: it is absent, or leaving. */
-int sriov_open(struct pci_device *dev);
-void sriov_close(struct pci_device *dev);
 /* A client has enabled it, or has done with it. */
 void sriov_use(struct pci_device *dev);
 void sriov_unuse(struct pci_device *dev);

@@ -26,15 +26,16 @@
 #include "uiommufd/abi/vfio_type1.h"
 #include "uiommufd/uiommufd.h"
 
-#define PF      "0000:01:00.0"
-#define PF_NODE "/dev/vfio/devices/vfio0"
-#define VF_NODE "/dev/vfio/devices/vfio2"
-#define VF_NAME "0000:01:00.1"
-#define CONFIG  ((uint64_t)1 << 62 | (uint64_t)VFIO_PCI_CONFIG_REGION_INDEX << 40)
-#define BAR2    ((uint64_t)1 << 62 | (uint64_t)2 << 40)
+#define PF       "0000:01:00.0"
+#define PF_NODE  "/dev/vfio/devices/vfio0"
+#define VF_NODE  "/dev/vfio/devices/vfio2"
+#define VF_NAME  "0000:01:00.1"
+#define VF_GROUP "/dev/vfio/5" /* behind those of the devices and their ports */
+#define CONFIG   ((uint64_t)1 << 62 | (uint64_t)VFIO_PCI_CONFIG_REGION_INDEX << 40)
+#define BAR2     ((uint64_t)1 << 62 | (uint64_t)2 << 40)
 
-#define TOKEN_1 "52ac9bff-3a88-4fbd-901a-0d767c3b6c97"
-#define TOKEN_2 "88594674-90a0-47a9-aea8-9d9b352ac08A"
+#define TOKEN_1  "52ac9bff-3a88-4fbd-901a-0d767c3b6c97"
+#define TOKEN_2  "88594674-90a0-47a9-aea8-9d9b352ac08A"
 
 static const uint8_t token_1[16] = {0x52, 0xac, 0x9b, 0xff, 0x3a, 0x88, 0x4f, 0xbd,
 				    0x90, 0x1a, 0x0d, 0x76, 0x7c, 0x3b, 0x6c, 0x97};
@@ -107,7 +108,7 @@ static void functions_come_and_go(void **state)
 {
 	(void)state;
 	assert_int_equal(uiommufd_open(m, VF_NODE, O_RDWR), -ENOENT);
-	assert_int_equal(uiommufd_open(m, "/dev/vfio/3", O_RDWR), -ENOENT);
+	assert_int_equal(uiommufd_open(m, VF_GROUP, O_RDWR), -ENOENT);
 	assert_int_equal(uiommufd_set_vfs(m, "0000:09:00.0", 1), -ENODEV);
 	assert_int_equal(uiommufd_set_vfs(m, VF_NAME, 1), -ENODEV);
 	assert_int_equal(uiommufd_set_vfs(m, "0000:02:00.0", 1), -ENOENT);
@@ -118,7 +119,7 @@ static void functions_come_and_go(void **state)
 	assert_int_equal(uiommufd_set_vfs(m, PF, 3), -EBUSY);
 	assert_int_equal(uiommufd_set_vfs(m, VF_NAME, 1), -ENOENT);
 	uiommufd_close(m, uiommufd_open(m, VF_NODE, O_RDWR));
-	uiommufd_close(m, uiommufd_open(m, "/dev/vfio/3", O_RDWR));
+	uiommufd_close(m, uiommufd_open(m, VF_GROUP, O_RDWR));
 	assert_int_equal(uiommufd_open(m, "/dev/vfio/devices/vfio4", O_RDWR), -ENOENT);
 	assert_int_equal(uiommufd_set_vfs(m, PF, 0), 0);
 	assert_int_equal(uiommufd_open(m, VF_NODE, O_RDWR), -ENOENT);
@@ -353,7 +354,7 @@ static void the_token_by_groups(void **state)
 	assert_int_equal(uiommufd_set_vfs(m, PF, 1), 0);
 	pf = open_bound(PF_NODE, token_1);
 	container = uiommufd_open(m, "/dev/vfio/vfio", O_RDWR);
-	group = uiommufd_open(m, "/dev/vfio/3", O_RDWR);
+	group = uiommufd_open(m, VF_GROUP, O_RDWR);
 	assert_true(pf >= 0 && container >= 0 && group >= 0);
 	assert_int_equal(uiommufd_ioctl(m, group, VFIO_GROUP_SET_CONTAINER, &container),
 			 0);

@@ -6,6 +6,8 @@
 #include "selftest/abi.h"
 #include "tests/model/exec.h"
 #include "uiommufd/abi/iommufd.h"
+#include "uiommufd/abi/vfio.h"
+#include "uiommufd/abi/vfio_type1.h"
 
 static uint64_t pointer(const void *p)
 {
@@ -252,6 +254,59 @@ static void malformed(struct exec *x, const struct op *op, struct outcome *out)
 	exec_iommu(x, op, calls[i].cmd, words, out);
 }
 
+/* ---- type 1 ------------------------------------------------------------------ */
+
+static void change_process(struct exec *x, const struct op *op, struct outcome *out)
+{
+	struct iommu_ioas_change_process cmd = {.size = sizeof(cmd)};
+
+	exec_iommu(x, op, IOMMU_IOAS_CHANGE_PROCESS, &cmd, out);
+}
+
+static void vfio_ioas(struct exec *x, const struct op *op, struct outcome *out)
+{
+	struct iommu_vfio_ioas cmd = {
+		.size = sizeof(cmd),
+		.ioas_id = exec_slot(x, op->obj),
+		.op = (uint16_t)op->count,
+	};
+
+	if (!exec_iommu(x, op, IOMMU_VFIO_IOAS, &cmd, out) &&
+	    op->count == IOMMU_VFIO_IOAS_GET)
+		tell(out, cmd.ioas_id);
+}
+
+static void type1_set(struct exec *x, const struct op *op, struct outcome *out)
+{
+	exec_iommu(x, op, VFIO_SET_IOMMU, (void *)(uintptr_t)op->value, out);
+}
+
+static void type1_map(struct exec *x, const struct op *op, struct outcome *out)
+{
+	struct vfio_iommu_type1_dma_map cmd = {
+		.argsz = sizeof(cmd),
+		.flags = (uint32_t)op->flags,
+		.vaddr = pointer(exec_client(x, op->start)),
+		.iova = op->iova,
+		.size = op->length,
+	};
+
+	exec_iommu(x, op, VFIO_IOMMU_MAP_DMA, &cmd, out);
+}
+
+static void type1_unmap(struct exec *x, const struct op *op, struct outcome *out)
+{
+	struct vfio_iommu_type1_dma_unmap cmd = {
+		.argsz = sizeof(cmd),
+		.flags = (uint32_t)op->flags,
+		.iova = op->iova,
+		.size = op->length,
+	};
+
+	if (!exec_iommu(x, op, VFIO_IOMMU_UNMAP_DMA, &cmd, out))
+		tell(out, cmd.size);
+}
+
 void exec_iommufd(struct exec *x, const struct op *op, struct outcome *out)
 {
 	static void (*const calls[OP_KINDS])(struct exec *, const struct op *,
@@ -269,6 +324,11 @@ void exec_iommufd(struct exec *x, const struct op *op, struct outcome *out)
 		[OP_TRACK] = track,
 		[OP_DIRTY_GET] = dirty_get,
 		[OP_MALFORMED] = malformed,
+		[OP_CHANGE_PROCESS] = change_process,
+		[OP_VFIO_IOAS] = vfio_ioas,
+		[OP_TYPE1_SET] = type1_set,
+		[OP_TYPE1_MAP] = type1_map,
+		[OP_TYPE1_UNMAP] = type1_unmap,
 	};
 
 	calls[op->kind](x, op, out);

@@ -4,6 +4,7 @@
 
 #include "selftest/abi.h"
 #include "uiommufd/abi/iommufd.h"
+#include "uiommufd/abi/vfio_type1.h"
 
 /* ---- iommufd ----------------------------------------------------------------- */
 
@@ -176,6 +177,57 @@ static void gen_malformed(struct gen *g, struct op *op)
 	pick_ctx(g, op);
 	op->count = below(g, 10);
 	op->value = below(g, NMALFORMED);
+}
+
+static void gen_change_process(struct gen *g, struct op *op)
+{
+	pick_ctx(g, op);
+}
+
+static void gen_vfio_ioas(struct gen *g, struct op *op)
+{
+	op->obj = pick_slot(g, pick_ctx(g, op), T(IOAS));
+	op->count = chance(g, 4) ? below(g, 4) : IOMMU_VFIO_IOAS_SET;
+}
+
+static void gen_type1_set(struct gen *g, struct op *op)
+{
+	pick_ctx(g, op);
+	op->value = chance(g, 10) ? below(g, 9) : VFIO_TYPE1_IOMMU;
+}
+
+static const struct ref_ioas *type1_ioas(const struct ref_ctx *ctx)
+{
+	return ctx && ctx->vfio_ioas ? ctx->obj[ctx->vfio_ioas].ioas : NULL;
+}
+
+static void gen_type1_map(struct gen *g, struct op *op)
+{
+	struct ref_ctx *ctx = pick_ctx(g, op);
+
+	op->flags = 1 + below(g, 3);
+	if (chance(g, 40))
+		op->flags |= 4;
+	op->start = below(g, chance(g, 6) ? 120 : 64) * PAGE;
+	op->length = some_length(g);
+	op->iova = map_iova(g, type1_ioas(ctx), 1);
+}
+
+/* Parts of areas more often than not. */
+static void gen_type1_unmap(struct gen *g, struct op *op)
+{
+	struct ref_ctx *ctx = pick_ctx(g, op);
+
+	some_range(g, type1_ioas(ctx), MEMORY_PINNED, &op->iova, &op->length);
+	if (chance(g, 2) && op->length > PAGE) {
+		op->iova += below(g, op->length / PAGE) * PAGE;
+		op->length = (1 + below(g, 3)) * PAGE;
+	}
+	if (chance(g, 40)) {
+		op->flags = VFIO_DMA_UNMAP_FLAG_ALL;
+		op->iova = chance(g, 4);
+		op->length = 0;
+	}
 }
 
 /* ---- devices ----------------------------------------------------------------- */
@@ -483,6 +535,11 @@ static const struct {
 	[OP_TRACK] = {gen_track, 12},
 	[OP_DIRTY_GET] = {gen_dirty_get, 30},
 	[OP_MALFORMED] = {gen_malformed, 10},
+	[OP_CHANGE_PROCESS] = {gen_change_process, 4},
+	[OP_VFIO_IOAS] = {gen_vfio_ioas, 6},
+	[OP_TYPE1_SET] = {gen_type1_set, 4},
+	[OP_TYPE1_MAP] = {gen_type1_map, 24},
+	[OP_TYPE1_UNMAP] = {gen_type1_unmap, 24},
 	[OP_DEV_OPEN] = {gen_dev_file, 8},
 	[OP_DEV_CLOSE] = {gen_dev_file, 4},
 	[OP_BIND] = {gen_bind, 8},
@@ -610,4 +667,6 @@ void gen_next(struct gen *g, struct op *op)
 		pick -= kinds[kind].weight;
 	*op = (struct op){.kind = (enum op_kind)kind};
 	kinds[kind].make(g, op);
+	if (op_may_fail(op->kind) && chance(g, 16))
+		op->fail = 1 + below(g, 12);
 }

@@ -6,6 +6,7 @@
  * ends early, however, the parent makes the script again from the seed, shrinks it and
  * prints it.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -41,7 +42,9 @@ struct progress {
 	unsigned long sequence; /* which is running */
 	unsigned long calls;    /* made in it, the one at work included */
 	unsigned long total;
+	bool failed[SEQUENCE_CALLS]; /* calls with a fault that was injected */
 	unsigned long seen[OP_KINDS][RESULTS];
+	unsigned long faults[OP_KINDS];
 };
 
 static uint64_t sequence_seed(const struct options *o, unsigned long sequence)
@@ -60,7 +63,7 @@ static bool run_sequence(const struct options *o, struct progress *p, struct run
 	/* A call that does not return ends the child. */
 	alarm(HUNG_SECONDS);
 	if (!run_start(r, o->wrong))
-		exit(2);
+		exit(CANNOT_RUN);
 	gen_start(&g, sequence_seed(o, p->sequence), r->ref);
 	for (p->calls = 0; ok && p->calls < SEQUENCE_CALLS && p->total < o->calls;) {
 		gen_next(&g, &op);
@@ -68,7 +71,7 @@ static bool run_sequence(const struct options *o, struct progress *p, struct run
 			continue;
 		p->calls++;
 		p->total++;
-		ok = run_call(r, &op);
+		ok = run_call(r, &op, &p->failed[p->calls - 1]);
 	}
 	if (!ok)
 		return false;
@@ -86,6 +89,7 @@ static bool run_all(const struct options *o, struct progress *p)
 			break;
 	}
 	memcpy(p->seen, r->seen, sizeof(p->seen));
+	memcpy(p->faults, r->faults, sizeof(p->faults));
 	free(r);
 	return ok;
 }
@@ -105,7 +109,9 @@ static void remake(const struct options *o, const struct progress *p, struct scr
 		gen_next(&g, &op);
 		if (ref_is_undefined(ref, &op))
 			continue;
-		ref_call(ref, &op, &out);
+		/* The last one may not have got so far as to say. */
+		if (!p->failed[s->n])
+			ref_call(ref, &op, &out);
 		script_add(s, &op);
 	}
 	ref_destroy(ref);
@@ -143,8 +149,76 @@ static void print_seen(const struct progress *p)
 			if (p->seen[k][e])
 				printf(", %s %lu", strerrorname_np((int)e),
 				       p->seen[k][e]);
+		if (p->faults[k])
+			printf(", %lu faults", p->faults[k]);
 		printf("\n");
 	}
+}
+
+/*
+ * What a long run must have come by, or the generator has gone blind: 0, a success, goes
+ * without saying.
+ */
+static const struct {
+	enum op_kind kind;
+	int errnos[10];
+} expected[] = {
+	{OP_DESTROY, {ENOENT, EBUSY}},
+	{OP_RANGES, {ENOENT, EMSGSIZE}},
+	{OP_ALLOW, {EINVAL, EADDRINUSE}},
+	{OP_MAP, {ENOENT, EFAULT, EEXIST, EINVAL, ENOSPC, EOVERFLOW, EOPNOTSUPP}},
+	{OP_MAP_FILE, {EBADF, EEXIST, ENODEV, EINVAL, ENOSPC, EOVERFLOW, EOPNOTSUPP}},
+	{OP_COPY, {EPERM, ENOENT, EEXIST, EINVAL, ENOSPC, EOVERFLOW}},
+	{OP_UNMAP, {ENOENT}},
+	{OP_OPTION, {EBUSY, EINVAL, EOPNOTSUPP, EADDRINUSE}},
+	{OP_HWPT_ALLOC, {EINVAL, EOPNOTSUPP, EADDRINUSE}},
+	{OP_TRACK, {EOPNOTSUPP}},
+	{OP_DIRTY_GET, {EINVAL, EOPNOTSUPP}},
+	{OP_TYPE1_MAP, {EFAULT, EEXIST, EINVAL}},
+	{OP_TYPE1_UNMAP, {ENOENT}},
+	{OP_BIND, {EINVAL, EPERM}},
+	{OP_ATTACH, {EINVAL, EFAULT, EADDRINUSE}},
+	{OP_RESET, {0}},
+	{OP_FLR, {0}},
+	{OP_POWER, {0}},
+	{OP_LOW_POWER, {EINVAL}},
+	{OP_EXPORT, {ENODEV, EINVAL}},
+	{OP_BAR_READ, {EIO}},
+	{OP_DMA_READ, {EFAULT}},
+	{OP_DMA_WRITE, {EFAULT}},
+	{OP_DMA_COPY, {EFAULT}},
+	{OP_MOCK, {EINVAL, EADDRINUSE}},
+	{OP_MOCK_REPLACE, {EINVAL, EADDRINUSE}},
+	{OP_CHECK_MAP, {EINVAL}},
+	{OP_CHECK_PINS, {EIO}},
+	{OP_SET_DIRTY, {EINVAL}},
+	{OP_ACCESS_REPLACE, {EADDRINUSE}},
+	{OP_PIN, {EPERM, ENOENT, EFAULT, EINVAL}},
+	{OP_UNPIN, {ENOENT}},
+	{OP_RW, {EPERM, ENOENT, EINVAL}},
+	{OP_TEST_REVOKE, {EOPNOTSUPP}},
+};
+#define LONG_RUN 100000
+
+static bool has_seen_enough(const struct progress *p)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+		const enum op_kind kind = expected[i].kind;
+
+		if (!p->seen[kind][0]) {
+			printf("no %s succeeded\n", op_name(kind));
+			ok = false;
+		}
+		for (const int *e = expected[i].errnos; *e; e++) {
+			if (p->seen[kind][*e])
+				continue;
+			printf("no %s was %s\n", op_name(kind), strerrorname_np(*e));
+			ok = false;
+		}
+	}
+	return ok;
 }
 
 static int random_run(const struct options *o, struct script *failed)
@@ -170,7 +244,7 @@ static int random_run(const struct options *o, struct script *failed)
 		       p->sequence);
 		if (o->verbose)
 			print_seen(p);
-		return 0;
+		return p->total < LONG_RUN || has_seen_enough(p) ? 0 : 1;
 	}
 	if (WIFSIGNALED(status))
 		printf("signal %d\n", WTERMSIG(status));

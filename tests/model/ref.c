@@ -15,7 +15,7 @@ void *ref_grow(void *v, size_t n, size_t size)
 	v = realloc(v, (n ? 2 * n : 1) * size);
 	if (!v) {
 		perror("reference");
-		exit(2);
+		exit(CANNOT_RUN);
 	}
 	return v;
 }
@@ -37,7 +37,7 @@ struct ref_ctx *ref_ctx_create(struct ref *r)
 
 	if (!ctx) {
 		perror("reference");
-		exit(2);
+		exit(CANNOT_RUN);
 	}
 	ctx->open = true;
 	ctx->top = 1;
@@ -81,7 +81,7 @@ uint32_t ref_obj_alloc(struct ref_ctx *ctx, enum ref_type type)
 		id++;
 	if (id == MAX_IDS) {
 		fprintf(stderr, "reference: too many objects\n");
-		exit(2);
+		exit(CANNOT_RUN);
 	}
 	if (id == ctx->top)
 		ctx->top++;
@@ -93,6 +93,8 @@ void ref_obj_free(struct ref_ctx *ctx, uint32_t id)
 {
 	struct ref_obj *o = &ctx->obj[id];
 
+	if (ctx->vfio_ioas == id)
+		ctx->vfio_ioas = 0;
 	ref_ioas_free(o->ioas);
 	free(o->dirty);
 	*o = (struct ref_obj){.type = FREE};
@@ -150,7 +152,7 @@ struct ref *ref_create(enum ref_wrong wrong)
 
 	if (!r) {
 		perror("reference");
-		exit(2);
+		exit(CANNOT_RUN);
 	}
 	r->wrong = wrong;
 	r->privileged = geteuid() == 0;
@@ -164,7 +166,7 @@ struct ref *ref_create(enum ref_wrong wrong)
 		r->memory[i] = malloc(region_bytes(i));
 		if (!r->memory[i]) {
 			perror("reference");
-			exit(2);
+			exit(CANNOT_RUN);
 		}
 		world_fill(i, r->memory[i]);
 	}
@@ -259,6 +261,11 @@ static void (*const calls[OP_KINDS])(struct ref *, const struct op *,
 	[OP_TRACK] = ref_track,
 	[OP_DIRTY_GET] = ref_dirty_get,
 	[OP_MALFORMED] = malformed,
+	[OP_CHANGE_PROCESS] = ref_change_process,
+	[OP_VFIO_IOAS] = ref_vfio_ioas,
+	[OP_TYPE1_SET] = ref_type1_set,
+	[OP_TYPE1_MAP] = ref_type1_map,
+	[OP_TYPE1_UNMAP] = ref_type1_unmap,
 	[OP_DEV_OPEN] = ref_dev_open,
 	[OP_DEV_CLOSE] = ref_dev_close,
 	[OP_BIND] = ref_bind,

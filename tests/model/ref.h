@@ -85,8 +85,9 @@ struct ref_obj {
 #define MAX_IDS 8192u
 struct ref_ctx {
 	bool open, per_process;
-	unsigned holders; /* what is bound, and accesses */
-	uint32_t top;     /* no id from here on is taken */
+	unsigned holders;   /* what is bound, and accesses */
+	uint32_t vfio_ioas; /* which the calls of type 1 work on; 0: none */
+	uint32_t top;       /* no id from here on is taken */
 	struct ref_obj obj[MAX_IDS];
 };
 
@@ -111,7 +112,7 @@ struct ref_dev {
 };
 
 struct ref_buf {
-	bool used, open, test, revoked, orphan;
+	bool used, test, revoked, orphan;
 	unsigned dev; /* of the machine */
 	unsigned ranges;
 	uint64_t offset, size; /* in the BAR */
@@ -123,7 +124,7 @@ struct ref_pin {
 };
 
 struct ref_access {
-	bool used, pins;
+	bool pins;
 	struct ref_ctx *ctx;
 	uint32_t id, ioas;
 	struct ref_pin *pin;
@@ -232,6 +233,15 @@ void ref_map_file(struct ref *r, const struct op *op, struct outcome *out);
 void ref_copy(struct ref *r, const struct op *op, struct outcome *out);
 void ref_unmap(struct ref *r, const struct op *op, struct outcome *out);
 void ref_option(struct ref *r, const struct op *op, struct outcome *out);
+/* Memory of the program's, or part of a file or buffer, at an IOVA. 0 or an errno. */
+int ref_map_memory(struct ref *r, struct ref_ctx *ctx, uint32_t ioas,
+		   const struct ref_memory *memory, uint64_t length, uint64_t flags,
+		   uint64_t *iova);
+/* What is wrong with an address and a length of the program's. */
+int ref_check_client(uint64_t start, uint64_t length);
+int ref_unmap_range(struct ref *r, struct ref_ctx *ctx, uint32_t ioas, uint64_t start,
+		    uint64_t last, uint64_t *unmapped);
+int ref_large_off(struct ref *r, struct ref_ctx *ctx, uint32_t ioas);
 void ref_reserve_op(struct ref *r, const struct op *op, struct outcome *out);
 
 /* ---- ref_hwpt.c: page tables, and who translates through them ---------------- */
@@ -266,6 +276,14 @@ void ref_dev_call(struct ref *r, const struct op *op, struct outcome *out);
 void ref_buf_close(struct ref *r, const struct op *op, struct outcome *out);
 void ref_test_buf(struct ref *r, const struct op *op, struct outcome *out);
 void ref_test_revoke(struct ref *r, const struct op *op, struct outcome *out);
+
+/* ---- ref_compat.c: what a type 1 container would answer ---------------------- */
+
+void ref_change_process(struct ref *r, const struct op *op, struct outcome *out);
+void ref_vfio_ioas(struct ref *r, const struct op *op, struct outcome *out);
+void ref_type1_set(struct ref *r, const struct op *op, struct outcome *out);
+void ref_type1_map(struct ref *r, const struct op *op, struct outcome *out);
+void ref_type1_unmap(struct ref *r, const struct op *op, struct outcome *out);
 
 /* ---- ref_dma.c --------------------------------------------------------------- */
 

@@ -416,24 +416,42 @@ static int check_words(uint64_t flags, uint64_t length, uint64_t iova, uint64_t 
 	return flags & (IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE) ? 0 : -EINVAL;
 }
 
+int ref_map_memory(struct ref *r, struct ref_ctx *ctx, uint32_t ioas,
+		   const struct ref_memory *memory, uint64_t length, uint64_t flags,
+		   uint64_t *iova)
+{
+	struct ref_area a = {.last = length - 1, .memory = *memory};
+
+	a.memory.writable = flags & IOMMU_IOAS_MAP_WRITEABLE;
+	a.memory.pages = r->next_pages++;
+	return map(r, ctx, ioas, &a, 1, length, flags, iova);
+}
+
 static void map_one(struct ref *r, struct ref_ctx *ctx, const struct op *op,
 		    const struct ref_memory *memory, struct outcome *out)
 {
-	struct ref_area a = {.last = op->length - 1, .memory = *memory};
 	uint64_t iova = op->iova;
 
-	a.memory.writable = op->flags & IOMMU_IOAS_MAP_WRITEABLE;
-	a.memory.pages = r->next_pages++;
-	out->ret = map(r, ctx, ref_slot(r, op->obj), &a, 1, op->length, op->flags, &iova);
+	out->ret = ref_map_memory(r, ctx, ref_slot(r, op->obj), memory, op->length,
+				  op->flags, &iova);
 	if (!out->ret)
 		tell(out, iova);
+}
+
+int ref_check_client(uint64_t start, uint64_t length)
+{
+	struct ref_memory m = {.kind = MEMORY_CLIENT, .start = start};
+	uint64_t va = ref_address(&m);
+
+	if (va + length < va)
+		return -EOVERFLOW;
+	return !length || length > UINT64_MAX - PAGE ? -EINVAL : 0;
 }
 
 void ref_map(struct ref *r, const struct op *op, struct outcome *out)
 {
 	struct ref_memory m = {.kind = MEMORY_CLIENT, .start = op->start};
 	struct ref_ctx *ctx = ref_open_ctx(r, op, out);
-	uint64_t va = ref_address(&m);
 
 	if (!ctx)
 		return;
@@ -442,11 +460,9 @@ void ref_map(struct ref *r, const struct op *op, struct outcome *out)
 		return;
 	if (!ref_obj(ctx, ref_slot(r, op->obj), IOAS))
 		out->ret = -ENOENT;
-	else if (va + op->length < va)
-		out->ret = -EOVERFLOW;
-	else if (!op->length || op->length > UINT64_MAX - PAGE)
-		out->ret = -EINVAL;
 	else
+		out->ret = ref_check_client(op->start, op->length);
+	if (!out->ret)
 		map_one(r, ctx, op, &m, out);
 }
 
@@ -562,8 +578,8 @@ static void remove_area(struct ref_ctx *ctx, uint32_t id, struct ref_area *a)
 }
 
 /* Areas go in order until one cannot. */
-static int unmap(struct ref *r, struct ref_ctx *ctx, uint32_t id, uint64_t start,
-		 uint64_t last, uint64_t *unmapped)
+int ref_unmap_range(struct ref *r, struct ref_ctx *ctx, uint32_t id, uint64_t start,
+		    uint64_t last, uint64_t *unmapped)
 {
 	struct ref_ioas *ioas = ctx->obj[id].ioas;
 	struct ref_area *a;
@@ -590,7 +606,7 @@ void ref_unmap(struct ref *r, const struct op *op, struct outcome *out)
 	if (!ref_obj(ctx, id, IOAS)) {
 		out->ret = -ENOENT;
 	} else if (all) {
-		out->ret = unmap(r, ctx, id, 0, UINT64_MAX, &unmapped);
+		out->ret = ref_unmap_range(r, ctx, id, 0, UINT64_MAX, &unmapped);
 	} else if (op->iova == UINT64_MAX || op->length == UINT64_MAX) {
 		out->ret = -EOVERFLOW;
 	} else if (!op->length) {
@@ -598,7 +614,7 @@ void ref_unmap(struct ref *r, const struct op *op, struct outcome *out)
 	} else if (last < op->iova) {
 		out->ret = -EOVERFLOW;
 	} else {
-		out->ret = unmap(r, ctx, id, op->iova, last, &unmapped);
+		out->ret = ref_unmap_range(r, ctx, id, op->iova, last, &unmapped);
 		if (!out->ret && !unmapped)
 			out->ret = -ENOENT;
 	}
@@ -666,6 +682,21 @@ static int rlimit_mode(struct ref *r, struct ref_ctx *ctx, const struct op *op,
 	return 0;
 }
 
+int ref_large_off(struct ref *r, struct ref_ctx *ctx, uint32_t id)
+{
+	struct ref_ioas *ioas = ctx->obj[id].ioas;
+	int err;
+
+	if (ioas->large_off)
+		return 0;
+	if (ioas->nr_areas && ref_has_domain(ctx, id))
+		return -EINVAL;
+	err = ref_check_alignment(r, ctx, id, PAGE);
+	if (!err)
+		ioas->large_off = true;
+	return err;
+}
+
 static int huge_pages(struct ref *r, struct ref_ctx *ctx, const struct op *op,
 		      struct outcome *out)
 {
@@ -683,14 +714,11 @@ static int huge_pages(struct ref *r, struct ref_ctx *ctx, const struct op *op,
 		return -EOPNOTSUPP;
 	if (op->value > 1)
 		return -EINVAL;
-	if (!op->value && !o->ioas->large_off) {
-		if (o->ioas->nr_areas && ref_has_domain(ctx, id))
-			return -EINVAL;
-		err = ref_check_alignment(r, ctx, id, PAGE);
-		if (err)
-			return err;
-	}
-	o->ioas->large_off = !op->value;
+	if (op->value)
+		o->ioas->large_off = false;
+	err = op->value ? 0 : ref_large_off(r, ctx, id);
+	if (err)
+		return err;
 	tell(out, op->value);
 	return 0;
 }

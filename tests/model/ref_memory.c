@@ -104,8 +104,7 @@ void ref_revoke(struct ref *r, struct ref_buf *b)
 	}
 }
 
-/* ---- pins ---------------------------------------------------------------------------
- */
+/* ---- pins -------------------------------------------------------------------- */
 
 /* Those that have the page, each once. */
 struct pinners {

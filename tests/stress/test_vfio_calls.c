@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Calls at random from several threads on the same devices: binds, attaches, resets,
- * interrupts, exports, maps, config writes, closes, with arguments that are sometimes
- * right. Nothing may crash, hang or leak, and afterwards the devices work.
+ * interrupts, ioeventfds, dirty logs, exports, maps, config writes, closes, with
+ * arguments that are sometimes right. Nothing may crash, hang or leak, and afterwards the
+ * devices work.
  */
 #include "tests/vfio/rig.h"
 
@@ -104,13 +105,57 @@ static void irqs(struct caller *c)
 {
 	c->arg[0] = 20 + 4 * 8;
 	c->arg[1] = 1u << any(c, 3) | VFIO_IRQ_SET_ACTION_TRIGGER;
-	c->arg[2] = any(c, 3) ? 2 : any(c, 6);
+	c->arg[2] = any(c, 2) ? 2 : any(c, 6);
+	/* INTx can be masked, and unmasked by an eventfd. */
+	if (!any(c, 4)) {
+		c->arg[1] = 1u << any(c, 3) | 1u << (3 + any(c, 3));
+		c->arg[2] = VFIO_PCI_INTX_IRQ_INDEX;
+	}
 	c->arg[3] = any(c, 4) ? 0 : any(c, 9);
 	c->arg[4] = any(c, 9);
 	for (unsigned i = 0; i < 8; i++)
 		c->arg[5 + i] = any(c, 3) ? (uint32_t)c->ev : odd(c);
 	call(c, device(c), VFIO_DEVICE_SET_IRQS);
 	uiommufd_irq(c->s->models[any(c, DEVICES)].dev, any(c, 9));
+	uiommufd_intx(c->s->models[any(c, DEVICES)].dev, any(c, 2));
+}
+
+static void ioeventfd(struct caller *c)
+{
+	uint64_t at = VFILE_REGION(0) + any(c, 3) * 4;
+
+	c->arg[0] = 40;
+	c->arg[1] = 1u << any(c, 4);
+	memcpy(&c->arg[2], &at, sizeof(at));
+	memset(&c->arg[4], 0, 24);
+	c->arg[6] = any(c, 2) ? (uint32_t)c->ev : (uint32_t)-1;
+	call(c, device(c), VFIO_DEVICE_IOEVENTFD);
+	eventfd_write(c->ev, 1);
+}
+
+static void dirty_log(struct caller *c)
+{
+	uint64_t *words = (uint64_t *)c->arg, *more = words + 64;
+	uint32_t which = VFIO_DEVICE_FEATURE_DMA_LOGGING_START + any(c, 3);
+
+	memset(c->arg, 0, 1024);
+	more[0] = I;
+	more[1] = 4u << 20;
+	c->arg[0] = 8 + 32;
+	c->arg[1] = which | (which == VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT
+				     ? VFIO_DEVICE_FEATURE_GET
+				     : VFIO_DEVICE_FEATURE_SET);
+	if (which == VFIO_DEVICE_FEATURE_DMA_LOGGING_START) {
+		words[1] = 4096;
+		words[2] = 1;
+		words[3] = (uintptr_t)more;
+	} else {
+		words[1] = I;
+		words[2] = 4u << 20;
+		words[3] = 4096;
+		words[4] = (uintptr_t)(words + 128);
+	}
+	rig_ioctl(&c->s->rig, device(c), VFIO_DEVICE_FEATURE, c->arg);
 }
 
 static void config(struct caller *c)
@@ -186,7 +231,8 @@ static void reopen(struct caller *c)
 static void *run(void *arg)
 {
 	static void (*const kinds[])(struct caller * c) = {
-		export, feature, irqs, config, bars, attach, map, info, bind,
+		export, feature, irqs,      config,    bars, attach,
+		map,    info,    ioeventfd, dirty_log, bind,
 	};
 	struct caller *c = arg;
 
@@ -241,8 +287,13 @@ static void test_calls(void **state)
 	pthread_t sender;
 
 	print_message("seed %u\n", seed);
-	for (unsigned i = 0; i < DEVICES; i++)
+	for (unsigned i = 0; i < DEVICES; i++) {
 		rig_model_default(&s->models[i], i);
+		s->models[i].desc.interrupt_pin = 1;
+		s->models[i].desc.msi_vectors = 4;
+		s->models[i].desc.af = true;
+		s->models[i].desc.dma_logging = true;
+	}
 	for (unsigned i = 0; i < DEVICES; i++)
 		pthread_rwlock_init(&s->open[i], NULL);
 	s->models[2].bdf = s->models[1].bdf;

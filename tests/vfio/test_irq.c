@@ -226,6 +226,20 @@ static void test_single(void **state)
 	assert_int_equal(rig_config16(&f->rig, f->fd, RIG_MSIX + 2), 7);
 }
 
+static void test_error(void **state)
+{
+	struct fixture *f = *state;
+
+	uiommufd_fatal_error(f->model.dev);
+	assert_int_equal(set(f, ERR, EVENTFD | TRIGGER, 0, 1, f->ev, 4), 0);
+	uiommufd_fatal_error(f->model.dev);
+	uiommufd_fatal_error(f->model.dev);
+	assert_int_equal(take(f->ev[0]), 2);
+	assert_int_equal(set(f, ERR, NONE | TRIGGER, 0, 0, NULL, 0), 0);
+	uiommufd_fatal_error(f->model.dev);
+	assert_int_equal(take(f->ev[0]), 0);
+}
+
 static void test_validation(void **state)
 {
 	struct fixture *f = *state;
@@ -714,6 +728,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_msix, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_fds, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_single, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_error, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_validation, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_matrix, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_counter, setup, teardown),
