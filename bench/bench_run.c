@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a call costs under `uiommufd run`, next to the floor: a seccomp notification that
- * is answered at once by a supervisor that does nothing else.
+ * is answered at once by a supervisor that does nothing else. What an access to a
+ *register costs in each way to it; where it faults the floor is a signal that a tracer
+ *takes away. And how much of a CPU an idle machine with watched registers uses.
  *
- * Two workers make the calls, since a process can have but one listener: one under
- * `uiommufd run`, one whose filter notifies this program. They are told over a pipe which
- * call to make how often, so both are timed by one clock, in turn.
+ * A worker for each makes the calls, since a process can have but one listener. Workers
+ *are told over a pipe which call to make how often, so both are timed by one clock, in
+ *turn.
  *
  *	bench_run [--uiommufd PATH] [options of the harness]
  *
  * PATH is build/host/uiommufd, or what the environment names as UIOMMUFD.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
@@ -23,6 +26,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,7 +40,8 @@
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS      SECCOMP_IOW(4, __u64)
 #endif
 
-#define PAGE 4096ul
+#define PAGE       4096ul
+#define INT_ENABLE 0x38 /* of the copy engine */
 
 enum what {
 	CALL_BARE,   /* the floor: an ioctl of type 'Z' */
@@ -50,6 +55,10 @@ enum what {
 	CALL_FSTAT_FILE,
 	CALL_GETPPID,
 	CALL_TCGETS_FILE, /* an ioctl that the filter lets pass */
+	CALL_SIGNAL,      /* the floor of a fault */
+	CALL_REGISTER_PREAD,
+	CALL_REGISTER, /* a load */
+	CALL_REACTION, /* a store, until the device's answer to it is there */
 };
 
 struct order {
@@ -63,6 +72,9 @@ struct worker_state {
 	int iommu, device, memory;
 	uint32_t ioas;
 	uint64_t config;
+	uint64_t registers;             /* the offset of the region */
+	volatile unsigned char *mapped; /* it, if it can be */
+	uint32_t last;
 };
 
 static int must(int result)
@@ -89,6 +101,16 @@ static void open_devices(struct worker_state *w)
 	must(ioctl(w->device, VFIO_DEVICE_BIND_IOMMUFD, &bind));
 	must(ioctl(w->device, VFIO_DEVICE_GET_REGION_INFO, &info));
 	w->config = info.offset;
+	info.index = VFIO_PCI_BAR0_REGION_INDEX;
+	must(ioctl(w->device, VFIO_DEVICE_GET_REGION_INFO, &info));
+	w->registers = info.offset;
+	if (info.flags & VFIO_REGION_INFO_FLAG_MMAP) {
+		void *p = mmap(NULL, info.size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			       w->device, (off_t)info.offset);
+
+		must(p == MAP_FAILED ? -1 : 0);
+		w->mapped = p;
+	}
 	w->memory = must(memfd_create("memory", 0));
 	must(ftruncate(w->memory, PAGE));
 }
@@ -108,6 +130,17 @@ static void map_and_unmap(struct worker_state *w)
 
 	must(ioctl(w->iommu, IOMMU_IOAS_MAP_FILE, &map));
 	must(ioctl(w->iommu, IOMMU_IOAS_UNMAP, &unmap));
+}
+
+/* The copy engine keeps three bits of INT_ENABLE: then it has seen the store. */
+static void await_reaction(struct worker_state *w)
+{
+	volatile uint32_t *enable = (volatile uint32_t *)(w->mapped + INT_ENABLE);
+
+	w->last = (w->last + 1) & 7;
+	*enable = w->last | 0x80;
+	while (*enable != w->last)
+		;
 }
 
 static void work(struct worker_state *w, enum what what)
@@ -154,6 +187,18 @@ static void work(struct worker_state *w, enum what what)
 		break;
 	case CALL_TCGETS_FILE:
 		ioctl(1, 0x5401, &st);
+		break;
+	case CALL_SIGNAL:
+		must(raise(SIGUSR1));
+		break;
+	case CALL_REGISTER_PREAD:
+		must((int)pread(w->device, &ids, 4, (off_t)w->registers));
+		break;
+	case CALL_REGISTER:
+		bench_use(*(volatile uint32_t *)w->mapped);
+		break;
+	case CALL_REACTION:
+		await_reaction(w);
 		break;
 	}
 }
@@ -281,6 +326,71 @@ static int bare_worker(void)
 	return worker_main(3, 4, false);
 }
 
+/* ---- the bare tracer -------------------------------------------------------------- */
+
+/* A child whose signals are taken away by this process, its tracer. */
+static int traced_worker(void)
+{
+	int status, sig;
+	pid_t pid = fork();
+
+	if (!pid) {
+		raise(SIGSTOP);
+		_exit(worker_main(3, 4, false));
+	}
+	close(3);
+	close(4);
+	if (waitpid(pid, &status, WUNTRACED) != pid ||
+	    ptrace(PTRACE_SEIZE, pid, NULL, NULL) || kill(pid, SIGCONT))
+		return 1;
+	while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
+		sig = status >> 16 ? 0 : WSTOPSIG(status);
+		ptrace(PTRACE_CONT, pid, NULL, (long)(sig == SIGUSR1 ? 0 : sig));
+	}
+	return 0;
+}
+
+/* ---- idle ------------------------------------------------------------------------- */
+
+/* ns that all threads of the process have run. */
+static double cpu_time(pid_t pid)
+{
+	char path[64];
+	struct dirent *e;
+	double sum = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	d = opendir(path);
+	while (d && (e = readdir(d))) {
+		char name[384];
+		double ns;
+		FILE *f;
+
+		snprintf(name, sizeof(name), "%s/%s/schedstat", path, e->d_name);
+		f = fopen(name, "r");
+		if (f && fscanf(f, "%lf", &ns) == 1)
+			sum += ns;
+		if (f)
+			fclose(f);
+	}
+	if (d)
+		closedir(d);
+	return sum;
+}
+
+static void measure_idle(struct bench *b, const struct worker *w)
+{
+	const unsigned ms = bench_quick(b) ? 100 : 3000;
+	double start;
+
+	usleep(100 * 1000);
+	start = cpu_time(w->pid);
+	usleep(ms * 1000);
+	bench_value(b, "idle machine, watched: CPU", "%",
+		    (cpu_time(w->pid) - start) / (ms * 1e6) * 100);
+}
+
 /* ---- cases ------------------------------------------------------------------------ */
 
 static void compare(struct bench *b, const char *name, struct worker *ours,
@@ -296,7 +406,26 @@ static void compare(struct bench *b, const char *name, struct worker *ours,
 	bench_compare(b, &other_case, &ours_case);
 }
 
-static int measure(struct bench *b, struct worker *run, struct worker *bare)
+struct workers {
+	struct worker run, bare, traced, fault, watch;
+};
+
+static void measure_registers(struct bench *b, struct workers *w)
+{
+	struct job watched = {&w->watch, CALL_REGISTER};
+	struct job reaction = {&w->watch, CALL_REACTION};
+
+	bench_section(b, "registers: trapped, faulting, watched");
+	compare(b, "trapped: pread", &w->run, CALL_REGISTER_PREAD, "bare notification",
+		&w->bare, CALL_BARE);
+	compare(b, "faulting: load", &w->fault, CALL_REGISTER, "bare traced signal",
+		&w->traced, CALL_SIGNAL);
+	bench_run(b, "watched: load", run_job, &watched, 0);
+	bench_run(b, "watched: store to the device's answer", run_job, &reaction, 0);
+	measure_idle(b, &w->watch);
+}
+
+static void measure(struct bench *b, struct worker *run, struct worker *bare)
 {
 	static const char floor_name[] = "bare notification";
 
@@ -316,15 +445,41 @@ static int measure(struct bench *b, struct worker *run, struct worker *bare)
 	compare(b, "run: another ioctl", run, CALL_TCGETS_FILE, "another ioctl", bare,
 		CALL_TCGETS_FILE);
 	compare(b, "run: getppid", run, CALL_GETPPID, "getppid", bare, CALL_GETPPID);
-	return bench_finish(b);
+}
+
+/* Under `uiommufd run`, with one device. In the child it does not return. */
+static bool start_run(struct worker *w, const char *uiommufd, const char *self,
+		      const char *device)
+{
+	if (!start(w))
+		return false;
+	if (w->pid)
+		return true;
+	execl(uiommufd, "uiommufd", "run", "-d", device, "--", self, "--worker", NULL);
+	perror(uiommufd);
+	_exit(127);
+}
+
+static bool start_all(struct workers *w, const char *uiommufd, const char *self)
+{
+	if (!start(&w->bare))
+		return false;
+	if (!w->bare.pid)
+		_exit(bare_worker());
+	if (!start(&w->traced))
+		return false;
+	if (!w->traced.pid)
+		_exit(traced_worker());
+	return start_run(&w->run, uiommufd, self, "copy-engine") &&
+	       start_run(&w->fault, uiommufd, self, "copy-engine,mmio=fault") &&
+	       start_run(&w->watch, uiommufd, self, "copy-engine,mmio=watch");
 }
 
 int main(int argc, char **argv)
 {
 	const char *uiommufd = getenv("UIOMMUFD");
-	struct worker run, bare;
+	struct workers w;
 	struct bench *b;
-	int status;
 
 	if (argc == 2 && !strcmp(argv[1], "--worker"))
 		return worker_main(3, 4, true);
@@ -333,19 +488,14 @@ int main(int argc, char **argv)
 		return 2;
 	uiommufd =
 		bench_option(b, "uiommufd", uiommufd ? uiommufd : "build/host/uiommufd");
-	if (!start(&bare))
+	if (!start_all(&w, uiommufd, argv[0]))
 		return 1;
-	if (!bare.pid)
-		_exit(bare_worker());
-	if (!start(&run))
-		return 1;
-	if (!run.pid) {
-		execl(uiommufd, "uiommufd", "run", "--", argv[0], "--worker", NULL);
-		perror(uiommufd);
-		_exit(127);
-	}
-	status = measure(b, &run, &bare);
-	stop(&run);
-	stop(&bare);
-	return status;
+	measure(b, &w.run, &w.bare);
+	measure_registers(b, &w);
+	stop(&w.run);
+	stop(&w.bare);
+	stop(&w.traced);
+	stop(&w.fault);
+	stop(&w.watch);
+	return bench_finish(b);
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,10 +18,12 @@
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/port.h"
@@ -253,6 +256,24 @@ static int check_descriptors(struct patient *p, struct finding *f)
 	return l.rlim_max >= 1024 ? 0 : -EMFILE;
 }
 
+/* What registers that fault need (host/tracer.h). */
+static int check_trace(struct patient *p, struct finding *f)
+{
+	pid_t child = fork();
+	int err;
+
+	if (child < 0)
+		return -errno;
+	if (!child) {
+		for (;;)
+			pause();
+	}
+	err = ptrace(PTRACE_SEIZE, child, 0, 0) ? -errno : 0;
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	return err;
+}
+
 /* ---- the list --------------------------------------------------------------------- */
 
 struct check {
@@ -291,6 +312,9 @@ static const struct check other_checks[] = {
 	 "Raise fs.inotify.max_user_instances and max_user_watches (sysctl)."},
 	{"a place for the view of /dev and /sys", true, check_store,
 	 "Let TMPDIR name a directory that can be written."},
+	{"tracing a process: ptrace", false, check_trace,
+	 "Registers cannot be mapped with mmio=fault then. In a container: "
+	 "--cap-add=SYS_PTRACE; not under strace or a debugger."},
 	{"Yama", true, check_yama, "Set kernel.yama.ptrace_scope to 1 or 0 (sysctl)."},
 	{"open files allowed", true, check_descriptors,
 	 "Raise the hard limit: ulimit -Hn."},

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -37,6 +38,20 @@ static void trace_line(struct uapi_trace *t, const char *text)
 	m->trace_fn(m->trace_arg, text);
 }
 
+/* The program's own accesses are not ours to catch. */
+static int refuse_faults(struct machine *m, char *error, size_t cap)
+{
+	for (size_t i = 0; i < m->nr_devices; i++) {
+		if (!pci_device_refuse_faults(m->devices[i]))
+			continue;
+		if (error && cap)
+			snprintf(error, cap,
+				 "mmio=fault: only for programs under uiommufd run");
+		return -EINVAL;
+	}
+	return 0;
+}
+
 int uiommufd_machine_create(const struct uiommufd_config *config, char *error,
 			    size_t error_cap, struct uiommufd_machine **out)
 {
@@ -55,6 +70,8 @@ int uiommufd_machine_create(const struct uiommufd_config *config, char *error,
 	m->trace_fn = full.trace;
 	m->trace_arg = full.trace_arg;
 	err = machine_create(&full, error, error_cap, &m->machine);
+	if (!err)
+		err = refuse_faults(m->machine, error, error_cap);
 	if (!err && full.trace)
 		m->machine->trace = &m->trace;
 	if (!err)

@@ -230,6 +230,16 @@ const struct pci_placement *pci_device_placement(const struct pci_device *dev)
 	return &dev->place;
 }
 
+int pci_device_refuse_faults(struct pci_device *dev)
+{
+	if (dev->desc.mmio != UIOMMUFD_MMIO_FAULT)
+		return 0;
+	if (dev->place.has_mmio)
+		return -EINVAL;
+	dev->desc.mmio = UIOMMUFD_MMIO_TRAP;
+	return 0;
+}
+
 enum uiommufd_mmio pci_device_mmio(const struct pci_device *dev)
 {
 	return dev->desc.mmio;

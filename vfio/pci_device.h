@@ -132,6 +132,11 @@ bool pci_device_in_use(struct pci_device *dev);
 /* Reset the function, as an FLR does. -ENOTTY: there is no way to. */
 int pci_device_reset(struct pci_device *dev);
 
+/*
+ * There is nobody to serve faults of clients: registers that would fault are trapped.
+ * -EINVAL: the user has asked for faults. Before anybody has opened it.
+ */
+int pci_device_refuse_faults(struct pci_device *dev);
 /* How clients reach its registers. */
 enum uiommufd_mmio pci_device_mmio(const struct pci_device *dev);
 

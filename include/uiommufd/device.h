@@ -76,8 +76,8 @@ enum uiommufd_mmio {
 	UIOMMUFD_MMIO_WATCH,
 	/*
 	 * They can be mapped, and each access of the CPU faults and becomes a callback:
-	 * exact, and some microseconds an access. For programs under `uiommufd run` on
-	 * x86-64.
+	 * exact, and some ten microseconds an access. For programs under `uiommufd run`
+	 * on x86-64; in the library such registers are trapped.
 	 */
 	UIOMMUFD_MMIO_FAULT,
 };
@@ -278,18 +278,18 @@ struct uiommufd_fault {
 struct uiommufd_channel;
 int uiommufd_channel_create(struct uiommufd_device *dev, struct uiommufd_channel **out);
 /*
- * The same for requests with a PASID, which translate through what the client has attached
- * for that PASID; BLOCKED while that is nothing. 0: requests without one. -EINVAL: the
- * device has no such PASIDs (uiommufd_ext_cap); -ENOMEM.
+ * The same for requests with a PASID, which translate through what the client has
+ * attached for that PASID; BLOCKED while that is nothing. 0: requests without one.
+ * -EINVAL: the device has no such PASIDs (uiommufd_ext_cap); -ENOMEM.
  */
 int uiommufd_channel_create_pasid(struct uiommufd_device *dev, uint32_t pasid,
 				  struct uiommufd_channel **out);
 void uiommufd_channel_destroy(struct uiommufd_channel *ch);
 
 /*
- * 0, or -EFAULT with *@fault (may be NULL) filled in: the bytes before it are done. May wait
- * for pages, until the client has answered or the device is no bus master any more; so
- * call them with no lock held that a register callback takes.
+ * 0, or -EFAULT with *@fault (may be NULL) filled in: the bytes before it are done. May
+ * wait for pages, until the client has answered or the device is no bus master any more;
+ * so call them with no lock held that a register callback takes.
  */
 int uiommufd_dma_read(struct uiommufd_channel *ch, uint64_t iova, void *dst, size_t n,
 		      struct uiommufd_fault *fault);
