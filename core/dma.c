@@ -152,6 +152,24 @@ void dma_path_invalidate(const struct dma_path *path)
 	drain(d);
 }
 
+unsigned dma_requester_list(struct dma_requester *r, uint64_t *from,
+			    struct pt_listed *out, unsigned n, bool *more, bool *attached)
+{
+	const struct dma_path *path;
+	unsigned found = 0;
+
+	*more = false;
+	*attached = false;
+	port_dma_enter();
+	path = atomic_load_explicit(&r->path, memory_order_acquire);
+	if (path) {
+		*attached = true;
+		found = pt_list(&path->domain->pt, from, out, n, more);
+	}
+	port_dma_leave();
+	return found;
+}
+
 void dma_requester_set_master(struct dma_requester *r, bool on)
 {
 	port_mutex_lock(&r->attach_lock);
@@ -228,8 +246,8 @@ void dma_channel_init(struct dma_channel *ch, struct dma_requester *r)
 }
 
 /*
- * All of the page lies in the window: pages are made of runs, and a run never crosses one.
- * What is contiguous with it may go on into the next window.
+ * All of the page lies in the window: pages are made of runs, and a run never crosses
+ * one. What is contiguous with it may go on into the next window.
  */
 static inline void make_entry(struct dma_iotlb_entry *e, uint64_t epoch, uint64_t iova,
 			      const struct pt_translation *tr, struct phys_window *w)

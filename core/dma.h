@@ -78,6 +78,12 @@ static inline void dma_requester_attach(struct dma_requester *r, struct domain *
  * and nothing that used it is in flight when this returns.
  */
 void dma_path_invalidate(const struct dma_path *path);
+/*
+ * pt_list() of the domain that it translates through, if it is *@attached to one.
+ */
+unsigned dma_requester_list(struct dma_requester *r, uint64_t *from,
+			    struct pt_listed *out, unsigned n, bool *more,
+			    bool *attached);
 /* Turn bus mastering on or off; off waits until no access is in flight. */
 void dma_requester_set_master(struct dma_requester *r, bool on);
 

@@ -163,4 +163,23 @@ static inline bool pt_walk(const struct pt *pt, uint64_t iova, struct pt_transla
 	return pt->format->walk(pt->root, iova, out);
 }
 
+/* ---- listing ------------------------------------------------------------------- */
+
+#define PT_MAX_LEVELS 6
+#define PT_LIST_LOOKS 4096
+
+struct pt_listed {
+	uint64_t iova;
+	unsigned level;                  /* of the page's entry */
+	uint64_t entries[PT_MAX_LEVELS]; /* on the way to it, by level; else 0 */
+};
+
+/*
+ * Up to @n pages that are mapped at *@from or above, in order; *@from moves on behind
+ * what was looked at, and *@more says whether there is more to look at, for another call.
+ * Takes a bounded time. In a DMA section, or under the writers' lock.
+ */
+unsigned pt_list(const struct pt *pt, uint64_t *from, struct pt_listed *out, unsigned n,
+		 bool *more);
+
 #endif

@@ -95,13 +95,14 @@ enum ce_flag {
 	CE_FLAG_DST_VRAM = 1 << 1,
 	CE_FLAG_COMPLETION = 1 << 2,
 	CE_FLAG_INTERRUPT = 1 << 3,
+	CE_FLAG_PASID = 1 << 4,
 };
 
 /* Little-endian, as the machines that these programs run on. */
 struct ce_desc {
 	uint8_t opcode, vector;
 	uint16_t flags;
-	uint32_t reserved0;
+	uint32_t pasid; /* with CE_FLAG_PASID */
 	uint64_t src; /* for FILL: the pattern */
 	uint64_t dst;
 	uint64_t length;

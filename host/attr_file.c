@@ -259,6 +259,49 @@ int attr_file_open(struct attr_files *a, const struct view_node *n, int flags,
 	return 0;
 }
 
+static int dump_to(struct view_live *l, int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0), err;
+	FILE *out = copy < 0 ? NULL : fdopen(copy, "w");
+
+	if (!out) {
+		err = -errno;
+		if (copy >= 0)
+			close(copy);
+		return err;
+	}
+	err = l->attr->dump(l->object, out);
+	if (fclose(out) && !err)
+		err = -errno;
+	return err;
+}
+
+/* A new description of it, for reading from the beginning. */
+static int reopen_to_read(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int attr_file_dump(const struct view_node *n)
+{
+	int err = view_live_begin(n->live), fd;
+
+	if (err)
+		return err;
+	fd = memfd_create("attribute", MFD_CLOEXEC);
+	err = fd < 0 ? -errno : dump_to(n->live, fd);
+	view_live_end(n->live);
+	if (!err)
+		err = reopen_to_read(fd);
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
 const char *attr_file_path(const struct vfile *f)
 {
 	const struct attr_file *file;

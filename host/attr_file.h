@@ -25,6 +25,8 @@ void attr_files_destroy(struct attr_files *a);
 /* An open of the node, an attribute, between view_read_begin() and _end(). */
 int attr_file_open(struct attr_files *a, const struct view_node *n, int flags,
 		   struct vfile **out);
+/* Of an attribute with a `dump`: a descriptor of ours to what it says now. */
+int attr_file_dump(const struct view_node *n);
 /* May some descriptor be an open for writing? */
 bool attr_file_in_use(const struct attr_files *a);
 

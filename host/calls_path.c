@@ -26,6 +26,7 @@
 #include "host/proc_status.h"
 #include "host/process.h"
 #include "host/view.h"
+#include "host/view_attr.h"
 #include "machine/files.h"
 #include "machine/machine.h"
 
@@ -223,8 +224,11 @@ static long open_nth(struct call *c, pid_t tid, int flags)
 static long open_attribute(struct call *c, const struct view_node *n, int flags)
 {
 	struct vfile *f;
-	int fd = attr_file_open(c->host->attr_files, n, flags, &f);
+	int fd;
 
+	if (n->live->attr->dump)
+		return install(c, attr_file_dump(n), flags);
+	fd = attr_file_open(c->host->attr_files, n, flags, &f);
 	if (fd)
 		return fd;
 	fd = files_open(c->host->machine->files, f, flags);

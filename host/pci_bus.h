@@ -151,6 +151,11 @@ unsigned pci_attrs_reset_methods(const struct pci_function *f);
 /* The text that /sys/.../modalias has, without a newline. */
 void pci_modalias(const struct pci_function *f, char *buf, size_t cap);
 
+/* ---- debugfs.c: the IOMMU's debugging files ------------------------------------------
+ */
+
+int debugfs_add(struct pci_function *f);
+void debugfs_remove(struct pci_function *f);
 /* ---- pci_sriov.c ------------------------------------------------------------------- */
 
 /* The attributes of a physical function; nothing if it is none. */

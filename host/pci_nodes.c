@@ -313,7 +313,9 @@ int pci_nodes_add(struct pci_function *f)
 	snprintf(dir, sizeof(dir), "devices/virtual/iommu/%s/devices", unit);
 	if (!err)
 		err = link_from(v, dir, f->bdf, f->dir);
-	return err ? err : add_group(f);
+	if (!err)
+		err = add_group(f);
+	return err ? err : debugfs_add(f);
 }
 
 void pci_nodes_remove(struct pci_function *f)
@@ -321,6 +323,7 @@ void pci_nodes_remove(struct pci_function *f)
 	struct view *v = f->bus->view;
 	char path[PATH_BYTES], unit[16];
 
+	debugfs_remove(f);
 	remove_group(f);
 	pci_unit_name(f->bus->machine, f->unit, unit, sizeof(unit));
 	snprintf(path, sizeof(path), "/sys/devices/virtual/iommu/%s/devices/%s", unit,

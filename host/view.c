@@ -144,12 +144,12 @@ static int make_dirs(struct view *v, const char *path, const char *end, bool own
 				return -ENOMEM;
 			next->mode = 0755;
 			next->merged = dir->merged && host_has_dir(next->path);
-			if (owned && !stop)
-				next->merged = false;
 			err = make_in_store(v, next);
 			if (err)
 				return err;
 		}
+		if (owned && !stop)
+			next->merged = false;
 		dir = next;
 		path += len;
 	}

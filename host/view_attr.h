@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #define VIEW_ATTR_BYTES 4096 /* of a text, as sysfs has it */
@@ -35,6 +36,11 @@ struct view_attr {
 	/* Bytes at @offset: how many, or -errno. Neither these nor texts: EIO. */
 	ssize_t (*read)(void *object, uint64_t offset, void *dst, size_t n);
 	ssize_t (*write)(void *object, uint64_t offset, const void *src, size_t n);
+	/*
+	 * A text of any length, written once for each open, whose descriptor then is an
+	 * ordinary one: 0 or -errno. There is no `show` then, nor `store`.
+	 */
+	int (*dump)(void *object, FILE *out);
 	/* What stat(2) says of bytes; NULL: a page. */
 	uint64_t (*size)(void *object);
 	/* What becomes of an mmap(2); 0: ENODEV. */

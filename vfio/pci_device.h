@@ -124,6 +124,9 @@ void pci_device_request(struct pci_device *dev);
 bool pci_device_wait_closed(struct pci_device *dev, unsigned ms);
 /* Is it the only function on its bus, and does a port lead there? */
 bool pci_device_alone_on_bus(const struct pci_device *dev);
+/* dma_requester_list() of the function. */
+unsigned pci_device_list(struct pci_device *dev, uint64_t *from, struct pt_listed *out,
+			 unsigned n, bool *more, bool *attached);
 /* Has a client enabled it? */
 bool pci_device_in_use(struct pci_device *dev);
 /* Reset the function, as an FLR does. -ENOTTY: there is no way to. */
