@@ -8,9 +8,9 @@
  * without end only keeps its own device from getting on; it gets some tries.
  *
  * Remote tables (the private memory of another process) cannot be read in a DMA section,
- * and not be updated atomically either: the bits are written over the two bytes that hold
- * them, after a second look at the entry. A guest processor's update that falls between
- * the two is lost. VMMs share their guests' memory, and then it is direct.
+ * and not be updated atomically either: the bits are written over the bytes that hold
+ * them, after a second look at the entry. What a guest's processor writes to these bytes
+ * between the two is lost. VMMs share their guests' memory, and then it is direct.
  */
 #include "core/first_stage.h"
 
@@ -95,9 +95,10 @@ static int update(const struct place *p, uint64_t entry, uint64_t bits, uint64_t
 	} else {
 		port_dma_rest();
 		err = p->window->ops->read(p->window, p->offset, seen, sizeof(*seen));
-		/* All of the bits are in the first two bytes. */
+		/* No more than the bytes that they are in: EA is in the second. */
 		if (!err && *seen == entry)
-			err = p->window->ops->write(p->window, p->offset, &marked, 2);
+			err = p->window->ops->write(p->window, p->offset, &marked,
+						    bits & VTD_S1_EA ? 2 : 1);
 	}
 	return err ? (int)DMA_FAULT_ABORT : FIRST_STAGE_OK;
 }

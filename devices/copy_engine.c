@@ -69,7 +69,7 @@ enum {
 };
 
 #define ID_VALUE      0x31454355u
-#define VERSION_VALUE 0x00010000u
+#define VERSION_VALUE 0x00010001u
 
 /* ---- shared with the engine ------------------------------------------------------ */
 
@@ -259,7 +259,8 @@ static uint32_t read_word(const struct copy_engine *ce, uint64_t offset)
 	case REG_VERSION:
 		return VERSION_VALUE;
 	case REG_CAPS:
-		return COPY_ENGINE_MAX_ORDER << 8 | COPY_ENGINE_VECTORS;
+		return COPY_ENGINE_PASID_BITS << 16 | COPY_ENGINE_MAX_ORDER << 8 |
+		       COPY_ENGINE_VECTORS;
 	case REG_VRAM_SIZE:
 	case REG_VRAM_SIZE + 4:
 		return half(ce->vram_size, offset);
@@ -409,12 +410,25 @@ static void copy_engine_destroy(void *model)
 	struct copy_engine *ce = model;
 
 	uiommufd_worker_destroy(ce->worker);
+	for (unsigned i = 0; i < COPY_ENGINE_PORTS; i++)
+		uiommufd_channel_destroy(ce->ports[i].channel);
 	uiommufd_channel_destroy(ce->channel);
 	pthread_mutex_destroy(&ce->lock);
 	pattern_finish(&ce->pattern);
 	free(ce);
 }
 
+/* ATS; PRI, whose answers have the PASID of the request; PASID. */
+static const uint8_t ats[4];
+static const uint8_t page_requests[12] = {[3] = 0x80, [4] = 32};
+static const uint8_t pasid[4] = {[1] = COPY_ENGINE_PASID_BITS};
+static const struct uiommufd_ext_cap ext_caps[] = {
+	{.id = 0x1b, .version = 1, .size = sizeof(pasid), .bytes = pasid},
+	{.id = 0x0f, .version = 1, .size = sizeof(ats), .bytes = ats},
+	{.id = 0x13, .version = 1, .size = sizeof(page_requests), .bytes = page_requests},
+};
+
+/* Without the option it has no more of them than its PASIDs. */
 static void describe(const struct copy_engine *ce, struct uiommufd_device_desc *desc)
 {
 	*desc = (struct uiommufd_device_desc){
@@ -434,6 +448,8 @@ static void describe(const struct copy_engine *ce, struct uiommufd_device_desc *
 		.msix_pba_offset = MSIX_PBA,
 		.flr = true,
 		.pm = true,
+		.ext_caps = ext_caps,
+		.nr_ext_caps = ce->pri ? 3 : 1,
 		.dma_logging = true,
 		.watched = watched,
 		.nr_watched = sizeof(watched) / sizeof(watched[0]),
@@ -441,7 +457,7 @@ static void describe(const struct copy_engine *ce, struct uiommufd_device_desc *
 	};
 }
 
-static int create(struct uiommufd_device *dev, uint64_t vram_size, unsigned vfs,
+static int create(struct uiommufd_device *dev, uint64_t vram_size, unsigned vfs, bool pri,
 		  struct uiommufd_device_desc *desc, struct uiommufd_device_ops *ops,
 		  void **model)
 {
@@ -451,6 +467,7 @@ static int create(struct uiommufd_device *dev, uint64_t vram_size, unsigned vfs,
 		return -ENOMEM;
 	ce->dev = dev;
 	ce->vram_size = vram_size;
+	ce->pri = pri;
 	ce->sriov = (struct uiommufd_sriov){
 		.total = vfs,
 		.offset = 1,
@@ -475,14 +492,15 @@ static int copy_engine_create(struct uiommufd_device *dev,
 			      struct uiommufd_device_desc *desc,
 			      struct uiommufd_device_ops *ops, void **model)
 {
-	uint64_t vram_size = VRAM_DEFAULT, vfs = 0;
+	uint64_t vram_size = VRAM_DEFAULT, vfs = 0, pri = 0;
 	const struct device_number numbers[] = {
 		{"vram", VRAM_MIN, VRAM_MAX, true, &vram_size},
 		{"vfs", 0, VFS_MAX, false, &vfs},
+		{"pri", 0, 1, false, &pri},
 	};
-	int err = device_options(dev, "copy-engine", options, n, numbers, 2);
+	int err = device_options(dev, "copy-engine", options, n, numbers, 3);
 
-	return err ? err : create(dev, vram_size, (unsigned)vfs, desc, ops, model);
+	return err ? err : create(dev, vram_size, (unsigned)vfs, pri, desc, ops, model);
 }
 
 /* A virtual function is a copy engine with the least memory, and an id of its own. */
@@ -494,7 +512,7 @@ static int copy_engine_vf_create(struct uiommufd_device *dev,
 	int err = device_options(dev, "copy-engine-vf", options, n, NULL, 0);
 
 	if (!err)
-		err = create(dev, VRAM_MIN, 0, desc, ops, model);
+		err = create(dev, VRAM_MIN, 0, false, desc, ops, model);
 	if (!err)
 		desc->device_id = 0xce02;
 	return err;
@@ -503,7 +521,8 @@ static int copy_engine_vf_create(struct uiommufd_device *dev,
 const struct uiommufd_model copy_engine_model = {
 	.name = "copy-engine",
 	.summary = "DMA copy engine with local memory (docs/devices/copy-engine.md)",
-	.options = "vram=SIZE (16M)\nvfs=NUMBER (0): virtual functions it can have",
+	.options = "vram=SIZE (16M)\nvfs=NUMBER (0): virtual functions it can have\n"
+		   "pri=0|1 (0): asks for pages that it finds no translation for",
 	.create = copy_engine_create,
 };
 

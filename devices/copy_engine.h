@@ -25,6 +25,8 @@
 #define COPY_ENGINE_VECTORS    4
 #define COPY_ENGINE_MAX_ORDER  16 /* log2 of the largest ring */
 #define COPY_ENGINE_DESC_BYTES 64
+#define COPY_ENGINE_PASID_BITS 20
+#define COPY_ENGINE_PORTS      8 /* for PASIDs; a power of two */
 
 /* STATUS.STATE */
 enum copy_engine_state {
@@ -84,6 +86,7 @@ struct copy_engine_regs {
 struct copy_engine_desc {
 	uint8_t opcode, vector;
 	uint16_t flags;
+	uint32_t pasid;
 	uint64_t src, dst, length;
 	uint64_t completion, value;
 	bool reserved_set;
@@ -94,7 +97,14 @@ struct copy_engine_job {
 	bool active;
 	uint32_t index;
 	struct copy_engine_desc desc;
-	uint64_t done; /* bytes */
+	uint64_t done;                 /* bytes */
+	struct uiommufd_channel *port; /* for its data and completion record, or NULL */
+};
+
+/* A DMA port for requests with a PASID. */
+struct copy_engine_port {
+	uint32_t pasid; /* 0: none */
+	struct uiommufd_channel *channel;
 };
 
 struct copy_engine {
@@ -102,8 +112,11 @@ struct copy_engine {
 	uint64_t vram_size;
 	struct uiommufd_sriov sriov; /* constant */
 	uint8_t *vram;
+	bool pri; /* asks for pages */
 	bool watched; /* registers are (device.h) */
 	struct uiommufd_channel *channel;
+	struct copy_engine_port ports[COPY_ENGINE_PORTS];
+	unsigned next_port;
 	struct uiommufd_worker *worker; /* NULL: power-on failed, the engine is broken */
 
 	pthread_mutex_t lock;

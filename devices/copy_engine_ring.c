@@ -33,14 +33,15 @@ enum {
 	FLAG_DST_VRAM = 1 << 1,
 	FLAG_COMPLETION = 1 << 2,
 	FLAG_INTERRUPT = 1 << 3,
-	FLAGS_KNOWN = 15,
+	FLAG_PASID = 1 << 4,
+	FLAGS_KNOWN = 31,
 };
 
 /* A descriptor as it lies in memory. */
 struct wire_desc {
 	uint8_t opcode, vector;
 	uint16_t flags;
-	uint32_t reserved0;
+	uint32_t pasid;
 	uint64_t src, dst, length;
 	uint64_t completion, value;
 	uint64_t reserved1[2];
@@ -89,7 +90,8 @@ static struct failure fetch(struct copy_engine *ce, uint64_t iova,
 		.length = le64toh(wire.length),
 		.completion = le64toh(wire.completion),
 		.value = le64toh(wire.value),
-		.reserved_set = wire.reserved0 || wire.reserved1[0] || wire.reserved1[1],
+		.pasid = le32toh(wire.pasid),
+		.reserved_set = wire.reserved1[0] || wire.reserved1[1],
 	};
 	return (struct failure){0};
 }
@@ -102,7 +104,7 @@ static uint16_t legal_flags(uint8_t opcode)
 	case OP_FILL:
 		return FLAGS_KNOWN & ~FLAG_SRC_VRAM;
 	default:
-		return FLAG_COMPLETION | FLAG_INTERRUPT;
+		return FLAG_COMPLETION | FLAG_INTERRUPT | FLAG_PASID;
 	}
 }
 
@@ -121,7 +123,10 @@ static struct failure check(const struct copy_engine *ce,
 		return decode_failure(CE_BAD_OPCODE, 0);
 	if (d->flags & ~legal_flags(d->opcode))
 		return decode_failure(CE_BAD_FLAGS, 0);
-	if (d->reserved_set)
+	/* Without the flag the PASID is a reserved field; bits above its width always
+	 * are. */
+	if (d->reserved_set || d->pasid >> COPY_ENGINE_PASID_BITS ||
+	    (d->pasid && !(d->flags & FLAG_PASID)))
 		return decode_failure(CE_BAD_RESERVED, 0);
 	if (d->vector >= COPY_ENGINE_VECTORS)
 		return decode_failure(CE_BAD_VECTOR, 0);
@@ -134,6 +139,32 @@ static struct failure check(const struct copy_engine *ce,
 	    !range_fits(ce, d->dst, d->length, d->flags & FLAG_DST_VRAM))
 		return decode_failure(CE_BAD_RANGE, d->dst);
 	return (struct failure){0};
+}
+
+/*
+ * The port for the job's data and completion record. The ones used last are kept, for the
+ * translations they have cached. NULL: no memory, or no such PASID.
+ */
+static struct uiommufd_channel *port_for(struct copy_engine *ce,
+					 const struct copy_engine_desc *d)
+{
+	uint32_t pasid = d->flags & FLAG_PASID ? d->pasid : 0;
+	struct copy_engine_port *p;
+
+	if (!pasid)
+		return ce->channel;
+	if (pasid >> COPY_ENGINE_PASID_BITS)
+		return NULL;
+	for (unsigned i = 0; i < COPY_ENGINE_PORTS; i++)
+		if (ce->ports[i].pasid == pasid)
+			return ce->ports[i].channel;
+	p = &ce->ports[ce->next_port++ % COPY_ENGINE_PORTS];
+	uiommufd_channel_destroy(p->channel);
+	*p = (struct copy_engine_port){0};
+	if (uiommufd_channel_create_pasid(ce->dev, pasid, &p->channel))
+		return NULL;
+	p->pasid = pasid;
+	return p->channel;
 }
 
 /* ---- moving bytes ---------------------------------------------------------------- */
@@ -175,11 +206,11 @@ static struct failure copy_piece(struct copy_engine *ce, const struct copy_engin
 	if (src_vram && dst_vram)
 		copy_vram(ce, dst, src, n);
 	else if (dst_vram)
-		err = uiommufd_dma_read(ce->channel, src, ce->vram + dst, n, &fault);
+		err = uiommufd_dma_read(ce->job.port, src, ce->vram + dst, n, &fault);
 	else if (src_vram)
-		err = uiommufd_dma_write(ce->channel, dst, ce->vram + src, n, &fault);
+		err = uiommufd_dma_write(ce->job.port, dst, ce->vram + src, n, &fault);
 	else
-		err = uiommufd_dma_copy(ce->channel, dst, src, n, &fault);
+		err = uiommufd_dma_copy(ce->job.port, dst, src, n, &fault);
 	return move_done(err, &fault, src, dst, n, moved);
 }
 
@@ -195,7 +226,7 @@ static struct failure fill_piece(struct copy_engine *ce, const struct copy_engin
 		n = n < PATTERN_BYTES ? n : PATTERN_BYTES;
 		memcpy(ce->vram + dst, pattern_bytes(&ce->pattern, d->src), n);
 	} else {
-		err = pattern_fill(&ce->pattern, ce->channel, dst, d->src, n, &fault);
+		err = pattern_fill(&ce->pattern, ce->job.port, dst, d->src, n, &fault);
 	}
 	return move_done(err, &fault, 0, dst, n, moved);
 }
@@ -238,11 +269,12 @@ static struct failure write_completion(struct copy_engine *ce, uint32_t status)
 	struct uiommufd_fault fault;
 
 	__sync_synchronize();
-	if (uiommufd_dma_write(ce->channel, d->completion + 8, second, sizeof(second),
+	if (uiommufd_dma_write(ce->job.port, d->completion + 8, second, sizeof(second),
 			       &fault))
 		return dma_failure(CE_STAGE_COMPLETION, &fault);
 	__sync_synchronize();
-	if (uiommufd_dma_write(ce->channel, d->completion, &first, sizeof(first), &fault))
+	if (uiommufd_dma_write(ce->job.port, d->completion, &first, sizeof(first),
+			       &fault))
 		return dma_failure(CE_STAGE_COMPLETION, &fault);
 	return (struct failure){0};
 }
@@ -268,7 +300,7 @@ static void halt(struct copy_engine *ce, struct failure failure, bool fetched)
 	struct copy_engine_effects fx = {0};
 	struct copy_engine_regs *r = &ce->regs;
 
-	if (fetched && d->flags & FLAG_COMPLETION &&
+	if (fetched && ce->job.port && d->flags & FLAG_COMPLETION &&
 	    d->completion % COMPLETION_ALIGN == 0)
 		(void)write_completion(ce, failure.error);
 
@@ -328,8 +360,11 @@ static bool begin_job(struct copy_engine *ce, uint64_t iova)
 	struct failure failure = fetch(ce, iova, &job->desc);
 	bool fetched = !failure.error;
 
+	job->port = fetched ? port_for(ce, &job->desc) : NULL;
 	if (fetched)
 		failure = check(ce, &job->desc);
+	if (fetched && !failure.error && !job->port)
+		failure = decode_failure(CE_BROKEN, 0);
 	if (failure.error) {
 		halt(ce, failure, fetched);
 		return false;

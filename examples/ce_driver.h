@@ -13,9 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CE_VENDOR 0x1234
-#define CE_DEVICE 0xce01
-#define CE_ID     0x31454355
+#define CE_VENDOR  0x1234
+#define CE_DEVICE  0xce01
+#define CE_ID      0x31454355
+#define CE_VERSION 0x10001 /* major << 16 | minor */
 
 /* BAR0 */
 enum ce_register {
@@ -95,14 +96,15 @@ enum ce_flag {
 	CE_FLAG_DST_VRAM = 1 << 1,
 	CE_FLAG_COMPLETION = 1 << 2,
 	CE_FLAG_INTERRUPT = 1 << 3,
+	CE_FLAG_PASID = 1 << 4,
 };
 
 /* Little-endian, as the machines that these programs run on. */
 struct ce_desc {
 	uint8_t opcode, vector;
 	uint16_t flags;
-	uint32_t reserved0;
-	uint64_t src; /* for FILL: the pattern */
+	uint32_t pasid; /* with CE_FLAG_PASID */
+	uint64_t src;   /* for FILL: the pattern */
 	uint64_t dst;
 	uint64_t length;
 	uint64_t completion; /* IOVA of a struct ce_completion */

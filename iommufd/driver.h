@@ -14,8 +14,6 @@
 #include "core/dma.h"
 #include "iommufd/iommufd.h"
 
-#define IOMMUFD_NO_PASID 0u
-
 /* A struct in a format of the IOMMU's own, still in the client's memory. */
 struct iommufd_user_data {
 	struct client *client;
@@ -78,15 +76,6 @@ struct iommufd_translation {
 };
 
 /* ---- page requests ---------------------------------------------------------------- */
-
-/* What a device asks for that found no translation, as IOMMU_HWPT_PGFAULT has it. */
-struct iommufd_page_request {
-	uint32_t flags; /* IOMMU_PGFAULT_FLAGS_* */
-	uint32_t pasid; /* with PASID_VALID */
-	uint32_t grpid;
-	uint32_t perm; /* IOMMU_PGFAULT_PERM_* */
-	uint64_t addr;
-};
 
 /*
  * A device's page request. It goes to the fault queue of the hwpt that the device (or its

@@ -438,6 +438,12 @@ static int report(struct iommufd_device *dev, const struct iommufd_page_request 
 	return 0;
 }
 
+int iommufd_device_request_page(struct iommufd_device *dev,
+				const struct iommufd_page_request *req)
+{
+	return iommufd_report_page_request(&dev->info, req);
+}
+
 int iommufd_report_page_request(const struct iommufd_device_info *info,
 				const struct iommufd_page_request *req)
 {

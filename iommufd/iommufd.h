@@ -22,7 +22,8 @@ struct iommufd_ctx;
 struct iommufd_device;
 struct iommufd_iommu;
 struct iommufd_unit;
-struct iommufd_page_request;
+
+#define IOMMUFD_NO_PASID 0u
 
 /* A new open of /dev/iommu; the caller holds the vfile's first reference. */
 int iommufd_open(struct machine *m, struct vfile **out);
@@ -44,6 +45,15 @@ struct iommufd_resv {
 		IOMMUFD_RESV_MSI,    /* writes there are interrupts */
 		IOMMUFD_RESV_SW_MSI, /* pages of interrupt controllers are mapped there */
 	} type;
+};
+
+/* What a device asks for that found no translation, as IOMMU_HWPT_PGFAULT has it. */
+struct iommufd_page_request {
+	uint32_t flags; /* IOMMU_PGFAULT_FLAGS_* */
+	uint32_t pasid; /* with PASID_VALID */
+	uint32_t grpid;
+	uint32_t perm; /* IOMMU_PGFAULT_PERM_* */
+	uint64_t addr;
 };
 
 /* The answer to a page request; to a whole group of them, that is to the last. */
@@ -135,5 +145,17 @@ void iommufd_device_detach(struct iommufd_device *dev);
 int iommufd_pasid_attach(struct iommufd_device *dev, uint32_t pasid, uint32_t *pt_id);
 int iommufd_pasid_replace(struct iommufd_device *dev, uint32_t pasid, uint32_t *pt_id);
 void iommufd_pasid_detach(struct iommufd_device *dev, uint32_t pasid);
+/* Has the device attached it? */
+bool iommufd_pasid_is_attached(struct iommufd_device *dev, uint32_t pasid);
+
+/*
+ * The device is about to get message interrupts: where an IOMMU translates them, the page
+ * that they are written to is mapped for it. Does nothing while it is attached to nothing.
+ */
+int iommufd_device_msi(struct iommufd_device *dev);
+
+/* iommufd_report_page_request() (driver.h) for a bound device. */
+int iommufd_device_request_page(struct iommufd_device *dev,
+				const struct iommufd_page_request *req);
 
 #endif

@@ -325,6 +325,18 @@ void iommufd_pasid_detach(struct iommufd_device *dev, uint32_t pasid)
 		hwpt_release(dev->ctx, hwpt);
 }
 
+bool iommufd_pasid_is_attached(struct iommufd_device *dev, uint32_t pasid)
+{
+	struct pasid_attach *a;
+	bool attached;
+
+	port_mutex_lock(&dev->group->lock);
+	a = find(dev->group, pasid);
+	attached = a && find_user(a, dev);
+	port_mutex_unlock(&dev->group->lock);
+	return attached;
+}
+
 /* Some PASID that the device has attached. */
 static bool any_of(struct iommufd_device *dev, uint32_t *pasid)
 {

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -160,6 +161,42 @@ ssize_t uiommufd_pwrite(struct uiommufd_machine *m, int fd, const void *buf, siz
 	client_must_not_fail(m->client, false);
 	vfile_put(f);
 	return ret;
+}
+
+ssize_t uiommufd_read(struct uiommufd_machine *m, int fd, void *buf, size_t n)
+{
+	struct vfile *f = lookup(m, fd);
+	ssize_t ret = -EINVAL;
+
+	if (!f)
+		return -EBADF;
+	if (f->ops->read)
+		ret = f->ops->read(f, m->client, fd, (uintptr_t)buf, n);
+	vfile_put(f);
+	return ret;
+}
+
+ssize_t uiommufd_write(struct uiommufd_machine *m, int fd, const void *buf, size_t n)
+{
+	struct vfile *f = lookup(m, fd);
+	ssize_t ret = -EINVAL;
+
+	if (!f)
+		return -EBADF;
+	if (f->ops->write)
+		ret = f->ops->write(f, m->client, (uintptr_t)buf, n);
+	vfile_put(f);
+	return ret;
+}
+
+int uiommufd_poll(struct uiommufd_machine *m, struct pollfd *fds, unsigned n,
+		  int timeout_ms)
+{
+	int ret;
+
+	files_reap(m->machine->files);
+	ret = poll(fds, n, timeout_ms);
+	return ret < 0 ? -errno : ret;
 }
 
 int uiommufd_mmap(struct uiommufd_machine *m, int fd, size_t length, int prot, int flags,

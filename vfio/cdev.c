@@ -102,6 +102,9 @@ static void unbind(struct pci_device *dev)
 {
 	reset_disable(dev);
 	leave_iommufd(dev);
+	port_mutex_lock(&dev->config_lock);
+	requesters_trim(dev);
+	port_mutex_unlock(&dev->config_lock);
 	dev->owner = NULL;
 }
 
@@ -159,16 +162,22 @@ long cdev_bind(struct uapi_call *call)
 
 /* ---- attach ----------------------------------------------------------------------- */
 
-/* The optional pasid: must be there when its flag is. There is no PASID support. */
-static int check_pasid(struct uapi_call *call, size_t offset)
+/* The optional pasid: must be there when its flag is. */
+static int fetch_pasid(struct uapi_call *call, size_t offset, uint32_t *pasid)
 {
-	uint32_t pasid;
-	int err;
-
-	if (call->user_size < offset + sizeof(pasid))
+	if (call->user_size < offset + sizeof(*pasid))
 		return -EINVAL;
-	err = uapi_fetch(call, &pasid, offset, sizeof(pasid));
-	return err ? err : -EOPNOTSUPP;
+	return uapi_fetch(call, pasid, offset, sizeof(*pasid));
+}
+
+/* With device.bind held. Linux counts PASIDs that are attached in an ida. */
+static int attach_pasid(struct pci_device *dev, uint32_t pasid, uint32_t *pt_id)
+{
+	if (pasid > INT32_MAX)
+		return -ENOSPC;
+	return iommufd_pasid_is_attached(dev->iommufd, pasid)
+		       ? iommufd_pasid_replace(dev->iommufd, pasid, pt_id)
+		       : iommufd_pasid_attach(dev->iommufd, pasid, pt_id);
 }
 
 long cdev_attach(struct uapi_call *call)
@@ -176,7 +185,8 @@ long cdev_attach(struct uapi_call *call)
 	struct pci_device *dev = vfio_device_of(call);
 	const size_t out = offsetof(struct vfio_device_attach_iommufd_pt, pt_id);
 	struct vfio_device_attach_iommufd_pt attach;
-	int err;
+	uint32_t pasid = 0;
+	int err = 0;
 
 	if (vfio_by_group(call))
 		return -ENOTTY;
@@ -184,12 +194,17 @@ long cdev_attach(struct uapi_call *call)
 	if (attach.flags & ~(uint32_t)VFIO_DEVICE_ATTACH_PASID)
 		return -EINVAL;
 	if (attach.flags)
-		return check_pasid(call,
-				   offsetof(struct vfio_device_attach_iommufd_pt, pasid));
+		err = fetch_pasid(call,
+				  offsetof(struct vfio_device_attach_iommufd_pt, pasid),
+				  &pasid);
+	if (err)
+		return err;
 	port_mutex_lock(&dev->bind);
-	err = iommufd_device_attach(dev->iommufd, &attach.pt_id);
+	err = attach.flags ? attach_pasid(dev, pasid, &attach.pt_id)
+			   : iommufd_device_attach(dev->iommufd, &attach.pt_id);
 	if (!err) {
 		err = answer(call, out, attach.pt_id);
+		/* The device itself, as Linux has it, also where it was about a PASID. */
 		if (err)
 			iommufd_device_detach(dev->iommufd);
 	}
@@ -201,6 +216,8 @@ long cdev_detach(struct uapi_call *call)
 {
 	struct pci_device *dev = vfio_device_of(call);
 	struct vfio_device_detach_iommufd_pt detach;
+	uint32_t pasid = 0;
+	int err = 0;
 
 	if (vfio_by_group(call))
 		return -ENOTTY;
@@ -208,10 +225,16 @@ long cdev_detach(struct uapi_call *call)
 	if (detach.flags & ~(uint32_t)VFIO_DEVICE_DETACH_PASID)
 		return -EINVAL;
 	if (detach.flags)
-		return check_pasid(call,
-				   offsetof(struct vfio_device_detach_iommufd_pt, pasid));
+		err = fetch_pasid(call,
+				  offsetof(struct vfio_device_detach_iommufd_pt, pasid),
+				  &pasid);
+	if (err)
+		return err;
 	port_mutex_lock(&dev->bind);
-	iommufd_device_detach(dev->iommufd);
+	if (detach.flags)
+		iommufd_pasid_detach(dev->iommufd, pasid);
+	else
+		iommufd_device_detach(dev->iommufd);
 	port_mutex_unlock(&dev->bind);
 	return 0;
 }

@@ -79,6 +79,16 @@ struct pci_irqs {
 	struct signaller signaller;
 };
 
+/* What waits for pages (page_request.c). */
+struct page_requests {
+	pthread_mutex_t lock; /* a leaf; guards the rest */
+	pthread_cond_t changed;
+	bool enabled;      /* the device is a bus master */
+	uint64_t disabled; /* how often it was no more */
+	unsigned asking;   /* calls into iommufd */
+	struct list waits;
+};
+
 /* vfio-pci's hold on the function (driver.c). */
 struct driver_hold {
 	pthread_mutex_t lock; /* a leaf */
@@ -121,8 +131,11 @@ struct pci_device {
 	struct pci_bar rom; /* size 0: none */
 
 	struct dma_requester requester;
-	struct port_mutex channels_lock; /* a leaf */
+	struct port_mutex channels_lock; /* a leaf but for page_requests and domains */
 	struct list channels;
+	struct list pasids;  /* requesters.c */
+	unsigned pasid_bits; /* of its own; 0: it has none; constant */
+	struct page_requests page_requests;
 
 	struct pci_sriov sriov;
 	struct vfio_group *group; /* constant */
@@ -352,6 +365,34 @@ long dma_log_feature(struct pci_device *dev, struct client *c, uint32_t flags,
 /* ---- device_api.c --------------------------------------------------------------- */
 
 void channels_destroy(struct pci_device *dev);
+
+/* ---- requesters.c --------------------------------------------------------------- */
+
+/* iommufd_device_info.pasid_requester */
+struct dma_requester *requester_of_pasid(const struct iommufd_device_info *info,
+					 uint32_t pasid);
+/* NULL: no memory. Given back, with channels_lock held, when the channel goes. */
+struct dma_requester *requester_for_channel(struct pci_device *dev, uint32_t pasid);
+void requester_channel_gone(struct pci_device *dev, uint32_t pasid);
+/* The function and its PASIDs. Off waits until no access is in flight, and whoever waits
+ * for a page gives up. With config_lock held. */
+void requesters_set_master(struct pci_device *dev, bool on);
+/* Forget PASIDs without channels; none is attached. With config_lock held. */
+void requesters_trim(struct pci_device *dev);
+
+/* ---- page_request.c ------------------------------------------------------------- */
+
+void page_requests_init(struct page_requests *p);
+void page_requests_finish(struct page_requests *p);
+/* While not enabled nothing is asked for. */
+void page_requests_enable(struct pci_device *dev, bool on);
+/* iommufd_device_info.page_answer */
+void page_request_answered(const struct iommufd_device_info *info,
+			   const struct iommufd_page_request *last,
+			   enum iommufd_page_answer answer);
+/* Ask for the page that the fault misses, and wait. True: try again. Outside of any DMA
+ * section. */
+bool page_request(struct pci_device *dev, uint32_t pasid, const struct dma_fault *f);
 
 /* ---- exporter.c ----------------------------------------------------------------- */
 

@@ -20,6 +20,7 @@ _Static_assert((int)UIOMMUFD_FAULT_BLOCKED == (int)DMA_FAULT_BLOCKED &&
 struct uiommufd_channel {
 	struct dma_channel dma;
 	struct pci_device *dev;
+	uint32_t pasid; /* IOMMUFD_NO_PASID: without */
 	struct list on_device;
 };
 
@@ -28,20 +29,36 @@ void *uiommufd_bar_memory(struct uiommufd_device *api, unsigned bar)
 	return bar < UIOMMUFD_BARS ? api->pci->bars[bar].bytes : NULL;
 }
 
-int uiommufd_channel_create(struct uiommufd_device *api, struct uiommufd_channel **out)
+int uiommufd_channel_create_pasid(struct uiommufd_device *api, uint32_t pasid,
+				  struct uiommufd_channel **out)
 {
 	struct pci_device *dev = api->pci;
-	struct uiommufd_channel *ch = port_alloc(sizeof(*ch));
+	struct dma_requester *requester;
+	struct uiommufd_channel *ch;
 
+	if (pasid >> dev->pasid_bits && pasid != IOMMUFD_NO_PASID)
+		return -EINVAL;
+	ch = port_alloc(sizeof(*ch));
 	if (!ch)
 		return -ENOMEM;
-	dma_channel_init(&ch->dma, &dev->requester);
+	requester = requester_for_channel(dev, pasid);
+	if (!requester) {
+		port_free(ch);
+		return -ENOMEM;
+	}
+	dma_channel_init(&ch->dma, requester);
 	ch->dev = dev;
+	ch->pasid = pasid;
 	port_mutex_lock(&dev->channels_lock);
 	list_append(&dev->channels, &ch->on_device);
 	port_mutex_unlock(&dev->channels_lock);
 	*out = ch;
 	return 0;
+}
+
+int uiommufd_channel_create(struct uiommufd_device *api, struct uiommufd_channel **out)
+{
+	return uiommufd_channel_create_pasid(api, IOMMUFD_NO_PASID, out);
 }
 
 void uiommufd_channel_destroy(struct uiommufd_channel *ch)
@@ -50,6 +67,7 @@ void uiommufd_channel_destroy(struct uiommufd_channel *ch)
 		return;
 	port_mutex_lock(&ch->dev->channels_lock);
 	list_remove(&ch->on_device);
+	requester_channel_gone(ch->dev, ch->pasid);
 	port_mutex_unlock(&ch->dev->channels_lock);
 	port_free(ch);
 }
@@ -71,6 +89,12 @@ static int report(int err, const struct dma_fault *f, struct uiommufd_fault *out
 	return err;
 }
 
+/* After a fault at @f: may the rest be tried again? */
+static bool try_again(struct uiommufd_channel *ch, int err, const struct dma_fault *f)
+{
+	return err && page_request(ch->dev, ch->pasid, f);
+}
+
 /* After DMA that writes from @iova on, of @n bytes or up to the fault. */
 static int log_and_report(struct uiommufd_channel *ch, int err, uint64_t iova, uint64_t n,
 			  const struct dma_fault *f, struct uiommufd_fault *out)
@@ -85,26 +109,43 @@ static int log_and_report(struct uiommufd_channel *ch, int err, uint64_t iova, u
 int uiommufd_dma_read(struct uiommufd_channel *ch, uint64_t iova, void *dst, size_t n,
 		      struct uiommufd_fault *fault)
 {
-	struct dma_fault f = {0};
+	struct dma_fault f = {.iova = iova};
+	uint64_t done;
+	int err;
 
-	return report(dma_read(&ch->dma, iova, dst, n, &f), &f, fault);
+	do {
+		done = f.iova - iova;
+		err = dma_read(&ch->dma, iova + done, (char *)dst + done, n - done, &f);
+	} while (try_again(ch, err, &f));
+	return report(err, &f, fault);
 }
 
 int uiommufd_dma_write(struct uiommufd_channel *ch, uint64_t iova, const void *src,
 		       size_t n, struct uiommufd_fault *fault)
 {
-	struct dma_fault f = {0};
-	int err = dma_write(&ch->dma, iova, src, n, &f);
+	struct dma_fault f = {.iova = iova};
+	uint64_t done;
+	int err;
 
+	do {
+		done = f.iova - iova;
+		err = dma_write(&ch->dma, iova + done, (const char *)src + done, n - done,
+				&f);
+	} while (try_again(ch, err, &f));
 	return log_and_report(ch, err, iova, n, &f, fault);
 }
 
 int uiommufd_dma_copy(struct uiommufd_channel *ch, uint64_t dst, uint64_t src, uint64_t n,
 		      struct uiommufd_fault *fault)
 {
-	struct dma_fault f = {0};
-	int err = dma_copy(&ch->dma, dst, src, n, &f);
+	struct dma_fault f = {.iova = src};
+	uint64_t done;
+	int err;
 
+	do {
+		done = f.iova - (f.write ? dst : src);
+		err = dma_copy(&ch->dma, dst + done, src + done, n - done, &f);
+	} while (try_again(ch, err, &f));
 	/* What it could not read it has not written, either. */
 	if (err && !f.write && f.iova > src)
 		dma_log_note(&ch->dev->log, dst, f.iova - src);
@@ -114,8 +155,13 @@ int uiommufd_dma_copy(struct uiommufd_channel *ch, uint64_t dst, uint64_t src, u
 int uiommufd_dma_fill(struct uiommufd_channel *ch, uint64_t dst, uint8_t byte, uint64_t n,
 		      struct uiommufd_fault *fault)
 {
-	struct dma_fault f = {0};
-	int err = dma_fill(&ch->dma, dst, byte, n, &f);
+	struct dma_fault f = {.iova = dst};
+	uint64_t done;
+	int err;
 
+	do {
+		done = f.iova - dst;
+		err = dma_fill(&ch->dma, dst + done, byte, n - done, &f);
+	} while (try_again(ch, err, &f));
 	return log_and_report(ch, err, dst, n, &f, fault);
 }

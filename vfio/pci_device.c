@@ -17,6 +17,10 @@
 #include "vfio/device.h"
 #include "vfio/group.h"
 
+#define EXT_CAP_ATS   0x0f
+#define EXT_CAP_PRI   0x13
+#define EXT_CAP_PASID 0x1b
+
 void uiommufd_device_error(struct uiommufd_device *api, const char *format, ...)
 {
 	va_list args;
@@ -49,6 +53,8 @@ static int device_init(struct pci_device *dev)
 	dev->rom.dev = dev;
 	dev->rom.index = VFIO_PCI_ROM_REGION_INDEX;
 	list_init(&dev->channels);
+	list_init(&dev->pasids);
+	page_requests_init(&dev->page_requests);
 	port_mutex_init(&dev->channels_lock);
 	port_mutex_init(&dev->bind);
 	port_mutex_init(&dev->config_lock);
@@ -67,8 +73,10 @@ static void device_finish(struct pci_device *dev)
 	port_mutex_finish(&dev->ioeventfds_lock);
 	dma_log_finish(&dev->log);
 	watcher_finish(&dev->watcher);
+	requesters_trim(dev);
 	sriov_finish(dev);
 	dma_requester_finish(&dev->requester);
+	page_requests_finish(&dev->page_requests);
 	port_rwlock_finish(&dev->memory);
 	port_mutex_finish(&dev->config_lock);
 	port_mutex_finish(&dev->bind);
@@ -94,6 +102,29 @@ static int create_model(struct pci_device *dev, const struct uiommufd_model *mod
 	return err;
 }
 
+static const struct uiommufd_ext_cap *ext_cap(const struct uiommufd_device_desc *desc,
+					      uint16_t id)
+{
+	for (unsigned i = 0; i < desc->nr_ext_caps; i++)
+		if (desc->ext_caps[i].id == id)
+			return &desc->ext_caps[i];
+	return NULL;
+}
+
+/* Max PASID Width. */
+static unsigned pasid_bits(const struct uiommufd_device_desc *desc)
+{
+	const struct uiommufd_ext_cap *cap = ext_cap(desc, EXT_CAP_PASID);
+
+	return cap && cap->bytes ? ((const uint8_t *)cap->bytes)[1] & 0x1f : 0;
+}
+
+/* PRI is of use only with ATS. */
+static bool asks_for_pages(const struct uiommufd_device_desc *desc)
+{
+	return ext_cap(desc, EXT_CAP_ATS) && ext_cap(desc, EXT_CAP_PRI);
+}
+
 static int create_parts(struct pci_device *dev, char *error, size_t cap)
 {
 	int err = vfio_group_join(dev);
@@ -114,10 +145,14 @@ static int create_parts(struct pci_device *dev, char *error, size_t cap)
 		err = config_create(dev, error, cap);
 	if (err)
 		return err;
+	dev->pasid_bits = pasid_bits(&dev->desc);
 	dev->info = (struct iommufd_device_info){
 		.requester = &dev->requester,
 		.group = dev->place.group_key,
 		.group_owner = dev->place.group_owner,
+		.max_pasid_log2 = dev->pasid_bits,
+		.pasid_requester = requester_of_pasid,
+		.page_answer = asks_for_pages(&dev->desc) ? page_request_answered : NULL,
 	};
 	iommufd_unit_connect(dev->place.unit, &dev->info);
 	if (dev->sriov.powered)
@@ -169,7 +204,7 @@ void pci_device_destroy(struct pci_device *dev)
 {
 	if (!dev)
 		return;
-	dma_requester_set_master(&dev->requester, false);
+	requesters_set_master(dev, false);
 	mmio_watch_leave(dev);
 	if (dev->ops.destroy)
 		dev->ops.destroy(dev->model);

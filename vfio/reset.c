@@ -41,7 +41,7 @@ void reset_uncut(struct pci_device *dev)
 
 void reset_update_master(struct pci_device *dev)
 {
-	dma_requester_set_master(&dev->requester, config_master_enabled(dev));
+	requesters_set_master(dev, config_master_enabled(dev));
 }
 
 bool reset_possible(const struct pci_device *dev)
@@ -66,7 +66,7 @@ void reset_begin(struct pci_device *dev)
 	port_rwlock_write_lock(&dev->memory);
 	reset_cut(dev);
 	config_set_power(dev, 0);
-	dma_requester_set_master(&dev->requester, false);
+	requesters_set_master(dev, false);
 }
 
 void reset_end(struct pci_device *dev)
@@ -127,7 +127,7 @@ void reset_disable(struct pci_device *dev)
 	reset_cut(dev);
 	exports_orphan(dev->exports);
 	mmio_watch_end(dev);
-	dma_requester_set_master(&dev->requester, false);
+	requesters_set_master(dev, false);
 	dma_log_stop(&dev->log);
 	irq_disable(dev);
 	config_restart(dev);

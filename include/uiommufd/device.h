@@ -98,6 +98,10 @@ struct uiommufd_worker;
  * A PCI Express extended capability. Its registers are read-only, but for the error
  * registers of AER, which the machine serves as hardware does. (vfio-pci does not show
  * its clients every capability: PASID is one that it hides.)
+ *
+ * Three of them say what the device's DMA can do, if its IOMMU can, too: PASID (0x1b) how
+ * many bits its PASIDs have; ATS and PRI (0x0f, 0x13) together that it asks for pages it
+ * finds no translation for, and waits for them (the DMA functions do).
  */
 struct uiommufd_ext_cap {
 	uint16_t id;
@@ -273,9 +277,20 @@ struct uiommufd_fault {
  */
 struct uiommufd_channel;
 int uiommufd_channel_create(struct uiommufd_device *dev, struct uiommufd_channel **out);
+/*
+ * The same for requests with a PASID, which translate through what the client has attached
+ * for that PASID; BLOCKED while that is nothing. 0: requests without one. -EINVAL: the
+ * device has no such PASIDs (uiommufd_ext_cap); -ENOMEM.
+ */
+int uiommufd_channel_create_pasid(struct uiommufd_device *dev, uint32_t pasid,
+				  struct uiommufd_channel **out);
 void uiommufd_channel_destroy(struct uiommufd_channel *ch);
 
-/* 0, or -EFAULT with *@fault (may be NULL) filled in: the bytes before it are done. */
+/*
+ * 0, or -EFAULT with *@fault (may be NULL) filled in: the bytes before it are done. May wait
+ * for pages, until the client has answered or the device is no bus master any more; so
+ * call them with no lock held that a register callback takes.
+ */
 int uiommufd_dma_read(struct uiommufd_channel *ch, uint64_t iova, void *dst, size_t n,
 		      struct uiommufd_fault *fault);
 int uiommufd_dma_write(struct uiommufd_channel *ch, uint64_t iova, const void *src,

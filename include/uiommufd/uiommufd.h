@@ -99,6 +99,18 @@ ssize_t uiommufd_pread(struct uiommufd_machine *m, int fd, void *buf, size_t n,
 		       uint64_t offset);
 ssize_t uiommufd_pwrite(struct uiommufd_machine *m, int fd, const void *buf, size_t n,
 			uint64_t offset);
+/*
+ * read(2) and write(2) on the descriptor of a queue: of page faults
+ * (IOMMU_FAULT_QUEUE_ALLOC) or of a vIOMMU's events (IOMMU_VEVENTQ_ALLOC), by Linux's rules:
+ * as many whole items as fit, 0 when there is none. Other descriptors: -EINVAL. The plain
+ * calls work, too, but give one item each, and an empty queue blocks.
+ */
+ssize_t uiommufd_read(struct uiommufd_machine *m, int fd, void *buf, size_t n);
+ssize_t uiommufd_write(struct uiommufd_machine *m, int fd, const void *buf, size_t n);
+/* poll(2), which may be called as well, with what was closed released before. */
+struct pollfd;
+int uiommufd_poll(struct uiommufd_machine *m, struct pollfd *fds, unsigned n,
+		  int timeout_ms);
 /* Checked as VFIO would, then mmap(2). MAP_FAILED's errno is the result: -errno, or 0
  * with *@out. */
 int uiommufd_mmap(struct uiommufd_machine *m, int fd, size_t length, int prot, int flags,

@@ -10,6 +10,7 @@
 
 struct uiommufd_channel {
 	struct uiommufd_device *dev;
+	uint32_t pasid;
 };
 
 /* ---- for the tests --------------------------------------------------------------- */
@@ -83,14 +84,20 @@ static void add_region(struct uiommufd_device *dev, struct fake_region region)
 void fake_map(struct uiommufd_device *dev, uint64_t iova, void *memory, uint64_t bytes,
 	      unsigned perm)
 {
-	add_region(dev, (struct fake_region){iova, bytes, memory, bytes, perm});
+	fake_map_pasid(dev, 0, iova, memory, bytes, perm);
+}
+
+void fake_map_pasid(struct uiommufd_device *dev, uint32_t pasid, uint64_t iova,
+		    void *memory, uint64_t bytes, unsigned perm)
+{
+	add_region(dev, (struct fake_region){iova, bytes, memory, bytes, perm, pasid});
 }
 
 void fake_map_endless(struct uiommufd_device *dev, uint64_t iova, void *memory,
 		      uint64_t bytes)
 {
-	add_region(dev,
-		   (struct fake_region){iova, UINT64_C(1) << 40, memory, bytes, FAKE_RW});
+	add_region(dev, (struct fake_region){iova, UINT64_C(1) << 40, memory, bytes,
+					     FAKE_RW, 0});
 }
 
 void fake_unmap(struct uiommufd_device *dev, uint64_t iova)
@@ -185,15 +192,22 @@ void *uiommufd_bar_memory(struct uiommufd_device *dev, unsigned bar)
 	return dev->bar_memory[bar];
 }
 
-int uiommufd_channel_create(struct uiommufd_device *dev, struct uiommufd_channel **out)
+int uiommufd_channel_create_pasid(struct uiommufd_device *dev, uint32_t pasid,
+				  struct uiommufd_channel **out)
 {
 	struct uiommufd_channel *ch = dev->fail_channel ? NULL : malloc(sizeof(*ch));
 
 	if (!ch)
 		return -ENOMEM;
 	ch->dev = dev;
+	ch->pasid = pasid;
 	*out = ch;
 	return 0;
+}
+
+int uiommufd_channel_create(struct uiommufd_device *dev, struct uiommufd_channel **out)
+{
+	return uiommufd_channel_create_pasid(dev, 0, out);
 }
 
 void uiommufd_channel_destroy(struct uiommufd_channel *ch)
@@ -219,9 +233,10 @@ void *uiommufd_pf_model(struct uiommufd_device *vf, unsigned *index)
 }
 
 /* Space held. Where @iova is and how many bytes follow, or why it is nowhere. */
-static uint8_t *translate(struct uiommufd_device *dev, uint64_t iova, bool write,
+static uint8_t *translate(struct uiommufd_channel *ch, uint64_t iova, bool write,
 			  uint64_t *bytes, enum uiommufd_fault_reason *reason)
 {
+	struct uiommufd_device *dev = ch->dev;
 	unsigned perm = write ? FAKE_WRITE : FAKE_READ;
 
 	*reason = UIOMMUFD_FAULT_NONE;
@@ -234,7 +249,7 @@ static uint8_t *translate(struct uiommufd_device *dev, uint64_t iova, bool write
 	for (unsigned i = 0; i < FAKE_REGIONS; i++) {
 		const struct fake_region *r = &dev->regions[i];
 
-		if (iova - r->iova >= r->bytes)
+		if (iova - r->iova >= r->bytes || r->pasid != ch->pasid)
 			continue;
 		if (!(r->perm & perm)) {
 			*reason = UIOMMUFD_FAULT_PERM;
@@ -266,9 +281,9 @@ static int transfer(struct uiommufd_channel *ch, uint8_t *dst, uint64_t to,
 
 		pthread_rwlock_rdlock(&dev->space);
 		if (!s)
-			s = translate(dev, from + done, false, &s_bytes, &reason);
+			s = translate(ch, from + done, false, &s_bytes, &reason);
 		if (s && !d)
-			d = translate(dev, to + done, true, &d_bytes, &reason);
+			d = translate(ch, to + done, true, &d_bytes, &reason);
 		piece = piece < n - done ? piece : n - done;
 		piece = piece < s_bytes ? piece : s_bytes;
 		piece = piece < d_bytes ? piece : d_bytes;

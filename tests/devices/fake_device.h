@@ -29,6 +29,7 @@ struct fake_region {
 	uint8_t *memory;
 	uint64_t repeat; /* of the memory: it shows again and again in the region */
 	unsigned perm;
+	uint32_t pasid; /* of requests that see it; 0: those without one */
 };
 
 struct uiommufd_device {
@@ -55,6 +56,9 @@ void fake_device_destroy(struct uiommufd_device *dev);
 
 void fake_map(struct uiommufd_device *dev, uint64_t iova, void *memory, uint64_t bytes,
 	      unsigned perm);
+/* The same for requests with a PASID. */
+void fake_map_pasid(struct uiommufd_device *dev, uint32_t pasid, uint64_t iova,
+		    void *memory, uint64_t bytes, unsigned perm);
 /* A region of 1 TiB that shows @memory over and over: work that does not end. */
 void fake_map_endless(struct uiommufd_device *dev, uint64_t iova, void *memory,
 		      uint64_t bytes);

@@ -27,7 +27,7 @@ static const struct {
 	unsigned offset, bytes;
 	uint64_t reset, keeps;
 } registers[] = {
-	{0x00, 4, 0x31454355, 0}, {0x04, 4, 0x00010000, 0}, {0x08, 4, 0x00001004, 0},
+	{0x00, 4, 0x31454355, 0}, {0x04, 4, 0x00010001, 0}, {0x08, 4, 0x00141004, 0},
 	{0x0c, 4, 0, 0},          {0x10, 8, VRAM_BYTES, 0}, {0x1c, 4, 0, 0},
 	{0x20, 8, 0, UINT64_MAX}, {0x28, 4, 0, UINT32_MAX}, {0x2c, 4, 0, 0},
 	{0x30, 4, 0, 0},          {0x34, 4, 0, 0},          {0x38, 4, 0, 7},
@@ -72,7 +72,7 @@ static void test_access_widths(void **state)
 	assert_true(fake_read(dev, 0, 0x60, 8) == UINT64_C(0x1122334455667788));
 	fake_write(dev, 0, 0x64, 4, 0xaabbccdd);
 	assert_true(fake_read(dev, 0, 0x60, 8) == UINT64_C(0xaabbccdd55667788));
-	assert_true(fake_read(dev, 0, 0x00, 8) == UINT64_C(0x0001000031454355));
+	assert_true(fake_read(dev, 0, 0x00, 8) == UINT64_C(0x0001000131454355));
 	/* INT_ENABLE and INT_STATUS with one write */
 	fake_write(dev, 0, 0x38, 8, UINT64_C(0x0000000700000005));
 	assert_int_equal(fake_read(dev, 0, 0x38, 4), 5);
@@ -157,6 +157,52 @@ static void test_fill(void **state)
 	check_fill(b, UINT64_C(0x0807060504030201), 5, MIB + 70003);
 	check_fill(b, UINT64_C(0x1817161514131211), 8, 7);
 	check_fill(b, UINT64_C(0x0807060504030201), 9, 13);
+}
+
+/* One IOVA means other memory with each PASID; the ring is fetched without. */
+static void test_pasids(void **state)
+{
+	enum { N = 12 }; /* more than the engine has ports for */
+	struct bench *b = *state;
+	uint8_t *own[N];
+	struct ce_desc d = {.opcode = CE_OP_COPY,
+			    .flags = CE_FLAG_PASID | CE_FLAG_COMPLETION,
+			    .src = RAM_IOVA,
+			    .dst = RAM_IOVA + 256,
+			    .length = 200,
+			    .completion = RAM_IOVA + 512};
+
+	randomize(b->ram, 1024, 77);
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < N; i++) {
+			own[i] = calloc(1, 1024);
+			randomize(own[i], 256, 100 + i);
+		}
+		for (unsigned k = 0; k < 3 * N; k++) {
+			unsigned i = k % N;
+
+			/* The fake has few regions. */
+			fake_map_pasid(b->dev, 1000 + i, RAM_IOVA, own[i], 1024, FAKE_RW);
+			d.pasid = 1000 + i;
+			d.value = k + 1;
+			assert_int_equal(bench_execute(b, &d), 0);
+			assert_memory_equal(own[i] + 256, own[i], 200);
+			assert_int_equal(*(uint64_t *)(void *)(own[i] + 512), k + 1);
+			memset(own[i] + 256, 0, 512);
+			b->dev->regions[6].bytes = 0;
+		}
+		for (unsigned i = 0; i < N; i++)
+			free(own[i]);
+	}
+	/* Nothing is attached for it, and that is not for want of memory without one. */
+	d.pasid = 7;
+	assert_int_equal(bench_execute(b, &d), -EIO);
+	bench_expect_halt(b, error_of(3, 2, false), 6 * N, RAM_IOVA);
+	ce_skip(&b->ce);
+	/* PASID 0 is the same as none. */
+	d.pasid = 0;
+	assert_int_equal(bench_execute(b, &d), 0);
+	assert_memory_equal(b->ram + 256, b->ram, 200);
 }
 
 /* Random descriptors over the whole space, many times around the ring. */
@@ -341,6 +387,7 @@ int main(void)
 		TEST(test_copy_all_ways),
 		TEST(test_copy_nothing),
 		TEST(test_fill),
+		TEST(test_pasids),
 		TEST(test_against_reference),
 		TEST(test_completion_record),
 		TEST(test_interrupts),

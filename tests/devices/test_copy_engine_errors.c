@@ -190,11 +190,12 @@ static void test_illegal_descriptors(void **state)
 	BAD(CE_CODE_BAD_OPCODE, 0, d.opcode = 0);
 	BAD(CE_CODE_BAD_OPCODE, 0, d.opcode = 4);
 	BAD(CE_CODE_BAD_OPCODE, 0, d.opcode = 255; d.flags = 0xffff; d.vector = 9);
-	BAD(CE_CODE_BAD_FLAGS, 0, d.flags = 16);
-	BAD(CE_CODE_BAD_FLAGS, 0, d.flags = 0x8000; d.reserved0 = 1);
+	BAD(CE_CODE_BAD_FLAGS, 0, d.flags = 32);
+	BAD(CE_CODE_BAD_FLAGS, 0, d.flags = 0x8000; d.pasid = 1);
 	BAD(CE_CODE_BAD_FLAGS, 0, d.opcode = CE_OP_FILL; d.flags = CE_FLAG_SRC_VRAM);
 	BAD(CE_CODE_BAD_FLAGS, 0, d.opcode = CE_OP_NOP; d.flags = CE_FLAG_DST_VRAM);
-	BAD(CE_CODE_BAD_RESERVED, 0, d.reserved0 = 1);
+	BAD(CE_CODE_BAD_RESERVED, 0, d.pasid = 1);
+	BAD(CE_CODE_BAD_RESERVED, 0, d.flags = CE_FLAG_PASID; d.pasid = 1 << 20);
 	BAD(CE_CODE_BAD_RESERVED, 0, d.reserved1[0] = 1);
 	BAD(CE_CODE_BAD_RESERVED, 0, d.reserved1[1] = 1; d.vector = 4);
 	BAD(CE_CODE_BAD_VECTOR, 0, d.vector = 4);
@@ -414,8 +415,8 @@ static void garbage_ring(struct bench *b, uint32_t *seed)
 		ring[i] = (struct ce_desc){
 			.opcode = (uint8_t)(xorshift(seed) % 5),
 			.vector = (uint8_t)(xorshift(seed) % 8 ? 1 : 7),
-			.flags = (uint16_t)(xorshift(seed) % 20),
-			.reserved0 = xorshift(seed) % 16 == 0,
+			.flags = (uint16_t)(xorshift(seed) % 36),
+			.pasid = xorshift(seed) % 16 ? 0 : xorshift(seed),
 			.src = addresses[xorshift(seed) % n],
 			.dst = addresses[xorshift(seed) % n],
 			.length = xorshift(seed) >> xorshift(seed) % 32,

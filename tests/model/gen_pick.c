@@ -28,7 +28,6 @@ bool chance(struct gen *g, unsigned one_in)
 
 /* ---- what there is ----------------------------------------------------------- */
 
-/* The context of a call; NULL: it names none that is open. */
 struct ref_ctx *pick_ctx(struct gen *g, struct op *op)
 {
 	op->ctx = chance(g, 12);
@@ -42,16 +41,11 @@ bool is_type(const struct ref_obj *o, unsigned types)
 	return o && types & 1u << o->type;
 }
 
-/*
- * Address spaces in odd slots are mostly for mock devices: with areas where those of them
- * can translate. The others are mostly for the machine's devices.
- */
 bool is_low(uint64_t slot)
 {
 	return slot & 1;
 }
 
-/* A slot with an object of one of the types; now and then any. */
 uint64_t pick_slot(struct gen *g, struct ref_ctx *ctx, unsigned types)
 {
 	uint64_t found[NSLOTS];
@@ -77,7 +71,6 @@ uint64_t pick_ioas(struct gen *g, struct ref_ctx *ctx, bool low)
 	return slot;
 }
 
-/* An address space with something in it, if there is one. */
 uint64_t pick_full(struct gen *g, struct ref_ctx *ctx)
 {
 	uint64_t slot = 0;
@@ -93,7 +86,6 @@ uint64_t pick_full(struct gen *g, struct ref_ctx *ctx)
 	return slot;
 }
 
-/* A page table that tracks dirty pages, if there is one. */
 uint64_t pick_tracker(struct gen *g, struct ref_ctx *ctx)
 {
 	uint64_t slot = 0;
@@ -109,7 +101,6 @@ uint64_t pick_tracker(struct gen *g, struct ref_ctx *ctx)
 	return slot;
 }
 
-/* For what is made: one whose object is gone, if there is one. */
 uint64_t free_slot(struct gen *g)
 {
 	for (unsigned tries = 0; tries < 2 * NSLOTS; tries++) {
@@ -132,7 +123,6 @@ struct ref_ioas *ioas_in(struct gen *g, struct ref_ctx *ctx, uint64_t slot)
 	return o ? o->ioas : NULL;
 }
 
-/* The address space that a page table shows. */
 struct ref_ioas *ioas_behind(struct gen *g, struct ref_ctx *ctx, uint64_t slot)
 {
 	struct ref_obj *o = ctx ? ref_obj(ctx, ref_slot(g->ref, slot), HWPT) : NULL;
@@ -151,7 +141,6 @@ uint64_t pick_buf(struct gen *g)
 	return below(g, NBUFS);
 }
 
-/* An open that is bound, if one is. */
 uint64_t pick_dev(struct gen *g)
 {
 	for (unsigned tries = 0; tries < 6; tries++) {
@@ -164,7 +153,6 @@ uint64_t pick_dev(struct gen *g)
 	return below(g, NDEV_FILES);
 }
 
-/* A device that can do DMA, if one can. */
 unsigned pick_master(struct gen *g)
 {
 	for (unsigned tries = 0; tries < 6; tries++) {
@@ -212,13 +200,11 @@ uint64_t odd_number(struct gen *g)
 	return v[below(g, ARRAY_LEN(v))];
 }
 
-/* Small offsets that are no multiple of a page. */
 uint64_t crumb(struct gen *g)
 {
 	return chance(g, 2) ? below(g, 8) * 512 : below(g, PAGE);
 }
 
-/* Where the mock's page tables begin, most often. */
 uint64_t low_iova(struct gen *g)
 {
 	uint64_t iova = MOCK_APERTURE_START + below(g, 96) * PAGE;
@@ -263,7 +249,6 @@ uint64_t some_length(struct gen *g)
 	return chance(g, 100) ? odd_number(g) : n;
 }
 
-/* One of such memory, if it is soon found. */
 const struct ref_area *some_area(struct gen *g, const struct ref_ioas *ioas,
 				 unsigned kinds)
 {
@@ -277,7 +262,6 @@ const struct ref_area *some_area(struct gen *g, const struct ref_ioas *ioas,
 	return a;
 }
 
-/* A range that has to do with areas, most often. */
 void some_range(struct gen *g, const struct ref_ioas *ioas, unsigned kinds,
 		uint64_t *iova, uint64_t *length)
 {
@@ -322,7 +306,6 @@ void some_range(struct gen *g, const struct ref_ioas *ioas, unsigned kinds,
 	}
 }
 
-/* Where a map may go: often beside an area. */
 uint64_t map_iova(struct gen *g, const struct ref_ioas *ioas, uint64_t slot)
 {
 	const struct ref_area *a = some_area(g, ioas, MEMORY_ANY);

@@ -15,7 +15,7 @@ void *ref_grow(void *v, size_t n, size_t size)
 	v = realloc(v, (n ? 2 * n : 1) * size);
 	if (!v) {
 		perror("reference");
-		exit(2);
+		exit(CANNOT_RUN);
 	}
 	return v;
 }
@@ -37,7 +37,7 @@ struct ref_ctx *ref_ctx_create(struct ref *r)
 
 	if (!ctx) {
 		perror("reference");
-		exit(2);
+		exit(CANNOT_RUN);
 	}
 	ctx->open = true;
 	ctx->top = 1;
@@ -81,7 +81,7 @@ uint32_t ref_obj_alloc(struct ref_ctx *ctx, enum ref_type type)
 		id++;
 	if (id == MAX_IDS) {
 		fprintf(stderr, "reference: too many objects\n");
-		exit(2);
+		exit(CANNOT_RUN);
 	}
 	if (id == ctx->top)
 		ctx->top++;
@@ -152,7 +152,7 @@ struct ref *ref_create(enum ref_wrong wrong)
 
 	if (!r) {
 		perror("reference");
-		exit(2);
+		exit(CANNOT_RUN);
 	}
 	r->wrong = wrong;
 	r->privileged = geteuid() == 0;
@@ -166,7 +166,7 @@ struct ref *ref_create(enum ref_wrong wrong)
 		r->memory[i] = malloc(region_bytes(i));
 		if (!r->memory[i]) {
 			perror("reference");
-			exit(2);
+			exit(CANNOT_RUN);
 		}
 		world_fill(i, r->memory[i]);
 	}

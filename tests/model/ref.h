@@ -112,7 +112,7 @@ struct ref_dev {
 };
 
 struct ref_buf {
-	bool used, open, test, revoked, orphan;
+	bool used, test, revoked, orphan;
 	unsigned dev; /* of the machine */
 	unsigned ranges;
 	uint64_t offset, size; /* in the BAR */
@@ -124,7 +124,7 @@ struct ref_pin {
 };
 
 struct ref_access {
-	bool used, pins;
+	bool pins;
 	struct ref_ctx *ctx;
 	uint32_t id, ioas;
 	struct ref_pin *pin;

@@ -47,7 +47,7 @@ void ref_access_open(struct ref *r, const struct op *op, struct outcome *out)
 	if (out->ret)
 		return;
 	x = calloc(1, sizeof(*x));
-	*x = (struct ref_access){.used = true, .pins = pins, .ctx = ctx, .ioas = ioas};
+	*x = (struct ref_access){.pins = pins, .ctx = ctx, .ioas = ioas};
 	x->id = ref_obj_alloc(ctx, ACCESS);
 	ctx->obj[x->id].users = 1;
 	ctx->obj[ioas].users++;

@@ -209,10 +209,10 @@ static struct ref_buf *new_buf(struct ref *r, uint64_t slot)
 		i++;
 	if (i == MAX_BUFS - 1) {
 		fprintf(stderr, "reference: too many dma-bufs\n");
-		exit(2);
+		exit(CANNOT_RUN);
 	}
 	r->buf_slot[slot % NBUFS] = (int)i;
-	r->buf[i] = (struct ref_buf){.used = true, .open = true};
+	r->buf[i] = (struct ref_buf){.used = true};
 	return &r->buf[i];
 }
 
@@ -305,7 +305,6 @@ void ref_buf_close(struct ref *r, const struct op *op, struct outcome *out)
 		out->ret = -EBADF;
 		return;
 	}
-	r->buf[*slot].open = false;
 	*slot = -1;
 }
 

@@ -9,10 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PAGE     ((uint64_t)4096)
-#define RW_FLAGS 3u /* of maps, below */
-#define KIB(n)   ((uint64_t)(n) << 10)
-#define MIB(n)   ((uint64_t)(n) << 20)
+#define PAGE   ((uint64_t)4096)
+#define KIB(n) ((uint64_t)(n) << 10)
+#define MIB(n) ((uint64_t)(n) << 20)
+
+/* How a process ends that could not do what was asked, which says nothing of the library.
+ */
+#define CANNOT_RUN 99
 
 /* ---- slots ------------------------------------------------------------------- */
 

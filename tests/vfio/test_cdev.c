@@ -147,9 +147,14 @@ static void test_attach(void **state)
 	a.flags = VFIO_DEVICE_ATTACH_PASID;
 	assert_int_equal(rig_ioctl(&f->rig, f->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &a),
 			 -EINVAL);
+	/* An IOAS has no page tables for PASIDs; Linux finds out by making one. */
 	a.argsz = 16;
+	a.pasid = 1;
 	assert_int_equal(rig_ioctl(&f->rig, f->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &a),
-			 -EOPNOTSUPP);
+			 -EINVAL);
+	a.pasid = 0x80000000;
+	assert_int_equal(rig_ioctl(&f->rig, f->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &a),
+			 -ENOSPC);
 	assert_int_equal(rig_ioctl(&f->rig, f->fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &d), 0);
 	a.flags = 0;
 	assert_int_equal(rig_ioctl(&f->rig, f->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &a), 0);
