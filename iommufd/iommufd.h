@@ -148,6 +148,12 @@ void iommufd_pasid_detach(struct iommufd_device *dev, uint32_t pasid);
 /* Has the device attached it? */
 bool iommufd_pasid_is_attached(struct iommufd_device *dev, uint32_t pasid);
 
+/*
+ * The device is about to get message interrupts: where an IOMMU translates them, the page
+ * that they are written to is mapped for it. Does nothing while it is attached to nothing.
+ */
+int iommufd_device_msi(struct iommufd_device *dev);
+
 /* iommufd_report_page_request() (driver.h) for a bound device. */
 int iommufd_device_request_page(struct iommufd_device *dev,
 				const struct iommufd_page_request *req);

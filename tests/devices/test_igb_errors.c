@@ -105,9 +105,16 @@ static void tails_outside_the_ring(void **state)
 
 /* ---- while frames flow ------------------------------------------------------------ */
 
+static void wait_reset(struct igb_bench *b)
+{
+	while (!(igb_get(b, IGB_EECD) & EECD_AUTO_RD))
+		sched_yield();
+}
+
 /* Descriptors without end: every slot sends, and every slot receives. */
 static void flow(struct igb_bench *b)
 {
+	wait_reset(b);
 	igb_start(b);
 	for (uint32_t i = 0; i < IGB_RING_ENTRIES; i++)
 		b->tx[i] = (struct igb_bench_desc){
@@ -139,8 +146,7 @@ static void resets_under_load(void **state)
 			fake_reset(b->dev, UIOMMUFD_RESET_FUNCTION);
 		} else {
 			igb_set(b, IGB_CTRL, igb_get(b, IGB_CTRL) | CTRL_RST);
-			while (!(igb_get(b, IGB_EECD) & EECD_AUTO_RD))
-				sched_yield();
+			wait_reset(b);
 			assert_false(igb_get(b, IGB_CTRL) & CTRL_RST);
 		}
 		assert_int_equal(igb_get(b, 0x3810), 0);

@@ -12,7 +12,7 @@ static const struct {
 	void (*run)(void);
 } scenarios[] = {
 #define ROW(name) {#name, scenario_##name},
-	SCENARIOS(ROW) SELFTEST_SCENARIOS(ROW) MMIO_SCENARIOS(ROW)
+	SCENARIOS(ROW) SELFTEST_SCENARIOS(ROW) MMIO_SCENARIOS(ROW) SRIOV_SCENARIOS(ROW)
 #undef ROW
 };
 

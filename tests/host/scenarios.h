@@ -54,6 +54,11 @@
 	SCENARIO(mmio_kernel)                                                            \
 	SCENARIO(mmio_engine)
 
+/* With virtual functions. */
+#define SRIOV_SCENARIOS(SCENARIO)                                                        \
+	SCENARIO(sriov)                                                                  \
+	SCENARIO(sriov_waits)
+
 /* With --selftest. */
 #define SELFTEST_SCENARIOS(SCENARIO)                                                     \
 	SCENARIO(fail_nth)                                                               \
@@ -63,6 +68,7 @@
 SCENARIOS(DECLARE)
 SELFTEST_SCENARIOS(DECLARE)
 MMIO_SCENARIOS(DECLARE)
+SRIOV_SCENARIOS(DECLARE)
 #undef DECLARE
 
 /* Helpers of others, with arguments; not run by themselves. */

@@ -147,6 +147,13 @@ static void check_selftest_scenario(void **state)
 	check(*state, argv);
 }
 
+static void check_sriov_scenario(void **state)
+{
+	const char *argv[] = {"-d", "copy-engine,vfs=2", "--", "CLIENT", *state, NULL};
+
+	check(*state, argv);
+}
+
 /* With a tracer, which registers that fault need: nothing else may be different. */
 static void check_traced_scenario(void **state)
 {
@@ -375,6 +382,8 @@ static void test_command(void **state)
 	{#name, check_scenario, NULL, NULL, (void *)(uintptr_t) #name},
 #define SELFTEST_SCENARIO_TEST(name)                                                     \
 	{#name, check_selftest_scenario, NULL, NULL, (void *)(uintptr_t) #name},
+#define SRIOV_SCENARIO_TEST(name)                                                        \
+	{#name, check_sriov_scenario, NULL, NULL, (void *)(uintptr_t) #name},
 #define TRACED_SCENARIO_TEST(name)                                                       \
 	{#name "_traced", check_traced_scenario, NULL, NULL, (void *)(uintptr_t) #name},
 
@@ -384,7 +393,8 @@ int main(void)
 		SCENARIOS(SCENARIO_TEST) SELFTEST_SCENARIOS(SELFTEST_SCENARIO_TEST)
 			SCENARIOS(TRACED_SCENARIO_TEST)
 				MMIO_SCENARIOS(TRACED_SCENARIO_TEST)
-					cmocka_unit_test(test_watched_engine),
+					SRIOV_SCENARIOS(SRIOV_SCENARIO_TEST)
+						cmocka_unit_test(test_watched_engine),
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_signals_are_passed_on),
 		cmocka_unit_test(test_background),

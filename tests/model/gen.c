@@ -667,4 +667,6 @@ void gen_next(struct gen *g, struct op *op)
 		pick -= kinds[kind].weight;
 	*op = (struct op){.kind = (enum op_kind)kind};
 	kinds[kind].make(g, op);
+	if (op_may_fail(op->kind) && chance(g, 16))
+		op->fail = 1 + below(g, 12);
 }
