@@ -276,7 +276,10 @@ static int attach(struct iommufd_ctx *ctx, struct iommufd_device *dev,
 	err = reserve(dev, hwpt->ioas->ioas);
 	if (err)
 		return err;
-	err = hwpt_fill(hwpt);
+	sw_msi_note(g, &dev->info);
+	err = g->hwpt ? 0 : sw_msi_follow(ctx, g, hwpt);
+	if (!err)
+		err = hwpt_fill(hwpt);
 	if (!err && !g->hwpt)
 		err = suits_pasids(g, hwpt) ? translate_through(g, hwpt, NULL) : -EINVAL;
 	if (err) {
@@ -311,7 +314,9 @@ static int replace(struct iommufd_ctx *ctx, struct iommufd_group *g,
 		if (err)
 			return err;
 	}
-	err = suits_pasids(g, hwpt) ? translate_through(g, hwpt, old) : -EINVAL;
+	err = sw_msi_follow(ctx, g, hwpt);
+	if (!err)
+		err = suits_pasids(g, hwpt) ? translate_through(g, hwpt, old) : -EINVAL;
 	if (err) {
 		if (!same_ioas)
 			unreserve_attached(g, hwpt->ioas->ioas);

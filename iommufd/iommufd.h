@@ -115,6 +115,15 @@ void iommufd_unit_connect(const struct iommufd_unit *unit,
 			  struct iommufd_device_info *info);
 
 /*
+ * A page table for the device outside of any context (type 1). And can another device use
+ * one that was made for @first? -EINVAL.
+ */
+int iommufd_unit_paging(const struct iommufd_device_info *info, struct phys *phys,
+			struct domain **out);
+int iommufd_unit_check(const struct iommufd_device_info *info,
+		       const struct iommufd_device_info *first, struct domain *d);
+
+/*
  * Bind: makes the device object. -EPERM: another context owns the device's group.
  * -EBUSY: the requester is bound already.
  *
@@ -147,6 +156,12 @@ int iommufd_pasid_replace(struct iommufd_device *dev, uint32_t pasid, uint32_t *
 void iommufd_pasid_detach(struct iommufd_device *dev, uint32_t pasid);
 /* Has the device attached it? */
 bool iommufd_pasid_is_attached(struct iommufd_device *dev, uint32_t pasid);
+
+/*
+ * The device is about to get message interrupts: where an IOMMU translates them, the page
+ * that they are written to is mapped for it. Does nothing while it is attached to nothing.
+ */
+int iommufd_device_msi(struct iommufd_device *dev);
 
 /* iommufd_report_page_request() (driver.h) for a bound device. */
 int iommufd_device_request_page(struct iommufd_device *dev,

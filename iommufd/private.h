@@ -123,6 +123,8 @@ struct iommufd_group {
 	struct iommufd_hwpt *hwpt; /* NULL: blocked. Each attached member uses it. */
 	unsigned nr_attached;
 	struct list pasids; /* pasid.c */
+	uint64_t sw_msi;    /* sw_msi.c: where messages go, if they are translated; or 0 */
+	bool needs_msi;     /* in every hwpt that it is attached to */
 };
 
 struct iommufd_device {
@@ -267,6 +269,14 @@ int group_attach(struct iommufd_ctx *ctx, struct iommufd_device *dev,
 		 struct iommufd_hwpt *hwpt, struct iommufd_hwpt **old);
 /* What it was attached to, to be released by the caller, or NULL. */
 struct iommufd_hwpt *group_detach(struct iommufd_device *dev);
+
+/* ---- sw_msi.c (under group.lock) -------------------------------------------------- */
+
+/* A device of the group is about to be attached: where its messages go. */
+void sw_msi_note(struct iommufd_group *g, const struct iommufd_device_info *info);
+/* The group is about to be attached to @to. -ENOMEM ... */
+int sw_msi_follow(struct iommufd_ctx *ctx, const struct iommufd_group *g,
+		  const struct iommufd_hwpt *to);
 
 /* ---- fault.c -------------------------------------------------------------------- */
 

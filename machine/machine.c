@@ -19,6 +19,7 @@
 #include "iommufd/unit.h"
 #include "machine/accounting.h"
 #include "machine/describe.h"
+#include "machine/doorbell.h"
 #include "machine/files.h"
 #include "machine/memory.h"
 #include "machine/topology.h"
@@ -219,15 +220,19 @@ static int create_ports(struct machine *m, const struct description *d)
 
 static int create_units(struct machine *m, const struct description *d)
 {
+	bool sw_msi = false;
+
 	if (!d->nr_iommus)
 		return 0;
 	m->units = calloc(d->nr_iommus, sizeof(*m->units));
 	if (!m->units)
 		return -ENOMEM;
 	m->nr_units = d->nr_iommus;
-	for (size_t i = 0; i < d->nr_iommus; i++)
+	for (size_t i = 0; i < d->nr_iommus; i++) {
 		m->units[i] = d->iommus[i].unit;
-	return 0;
+		sw_msi |= m->units[i].config.sw_msi != 0;
+	}
+	return sw_msi ? doorbell_create(m->phys, &m->doorbell) : 0;
 }
 
 static int create_devices(struct machine *m, const struct uiommufd_config *config,
@@ -311,6 +316,7 @@ int machine_destroy(struct machine *m)
 	free(m->units);
 	accounting_destroy(m->accounting);
 	memory_destroy(m->memory);
+	doorbell_destroy(m->phys, m->doorbell);
 	phys_destroy(m->phys);
 	free(m);
 	return left;

@@ -42,6 +42,8 @@ struct machine {
 	struct machine_port *ports; /* bridges (topology.h); constant */
 	size_t nr_ports;
 	size_t nr_units;
+	/* Where message interrupts go that an IOMMU translates; NULL: none does. */
+	struct phys_window *doorbell;
 	struct iommufd_unit *units;    /* IOMMUs; NULL: a plain one; constant */
 	struct machine_group **groups; /* in use; constant but for their owners */
 	size_t nr_groups;

@@ -383,6 +383,26 @@ static int validate(const struct vfio_irq_set *set, uint32_t nr_irqs, size_t *by
 	return set->argsz - SET_MIN < *bytes ? -EINVAL : 0;
 }
 
+static bool gives_messages(const struct vfio_irq_set *set)
+{
+	return (set->index == VFIO_PCI_MSI_IRQ_INDEX ||
+		set->index == VFIO_PCI_MSIX_IRQ_INDEX) &&
+	       set->flags == (VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER) &&
+	       set->start + set->count;
+}
+
+/* Where the IOMMU translates messages, their page is there before the first. */
+static int map_messages(struct pci_device *dev)
+{
+	int err = 0;
+
+	port_mutex_lock(&dev->bind);
+	if (dev->iommufd)
+		err = iommufd_device_msi(dev->iommufd);
+	port_mutex_unlock(&dev->bind);
+	return err;
+}
+
 long irq_set_ioctl(struct uapi_call *call)
 {
 	struct watch *gone = NULL;
@@ -405,6 +425,8 @@ long irq_set_ioctl(struct uapi_call *call)
 			return -ENOMEM;
 		err = uapi_fetch(call, data, SET_MIN, bytes);
 	}
+	if (!err && gives_messages(&r.set))
+		err = map_messages(r.dev);
 	if (!err) {
 		r.data = data;
 		port_mutex_lock(&r.dev->irqs.lock);

@@ -3,7 +3,6 @@
  * The DMA path: a random model test of all four operations over every kind of window,
  * and single facts about faults, the IOTLB, targets that fail, and aliases.
  */
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -297,76 +296,6 @@ static void test_random_model(void **state)
 	assert_true(atomic_load(&m->w.ch.hits) > 0);
 	model_finish(m);
 	free(m);
-}
-
-/* ---- bursts -------------------------------------------------------------------------
- */
-
-/* A device in a burst that is held up somewhere outside of its sections. */
-struct slow {
-	struct dma_world w;
-	struct test_window ram, remote;
-	bool fault;
-	_Atomic int in, go;
-};
-
-static void hold_up(struct slow *s)
-{
-	atomic_store(&s->in, 1);
-	while (!atomic_load(&s->go))
-		port_yield();
-}
-
-static void slow_access(struct test_window *t)
-{
-	hold_up(t->arg);
-}
-
-static void slow_to_hear(struct dma_requester *r, const struct dma_fault *f)
-{
-	hold_up(container_of(r, struct slow, w.r));
-}
-
-static void *run_slow(void *arg)
-{
-	struct slow *s = arg;
-	unsigned char byte;
-
-	port_dma_burst_begin();
-	assert_int_equal(dma_read(&s->w.ch, 0, &byte, 1, NULL), 0);
-	assert_int_equal(dma_read(&s->w.ch, s->fault ? G : 2 * M, &byte, 1, NULL),
-			 s->fault ? -EFAULT : 0);
-	assert_int_equal(dma_read(&s->w.ch, 0, &byte, 1, NULL), 0);
-	port_dma_burst_end();
-	return NULL;
-}
-
-/* Nobody who takes something else away waits for it. */
-static void test_slow_in_a_burst(void **state)
-{
-	for (unsigned i = 0; i < 2; i++) {
-		struct slow s = {.fault = i == 1};
-		pthread_t thread;
-
-		world_init(&s.w);
-		s.w.r.on_fault = slow_to_hear;
-		window_init(&s.ram, s.w.phys, WINDOW_RAM, 2 * M);
-		window_init(&s.remote, s.w.phys, WINDOW_REMOTE, 2 * M);
-		s.remote.in_access = slow_access;
-		s.remote.arg = &s;
-		assert_int_equal(map(s.w.d, 0, &s.ram, 0, 2 * M, RW), 0);
-		assert_int_equal(map(s.w.d, 2 * M, &s.remote, 0, 2 * M, RW), 0);
-		assert_int_equal(pthread_create(&thread, NULL, run_slow, &s), 0);
-		while (!atomic_load(&s.in))
-			port_yield();
-		port_rcu_synchronize();
-		atomic_store(&s.go, 1);
-		assert_int_equal(pthread_join(thread, NULL), 0);
-		unmap(s.w.d, 0, 4 * M);
-		window_finish(&s.ram, s.w.phys);
-		window_finish(&s.remote, s.w.phys);
-		world_finish(&s.w);
-	}
 }
 
 /* ---- faults -------------------------------------------------------------------------
@@ -777,7 +706,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random_model),
-		cmocka_unit_test(test_slow_in_a_burst),
 		cmocka_unit_test(test_fault_reasons),
 		cmocka_unit_test(test_partial_progress),
 		cmocka_unit_test(test_truncated_file),

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@
 #include "examples/ce_driver.h"
 #include "uiommufd/abi/iommufd.h"
 #include "uiommufd/abi/vfio.h"
+#include "uiommufd/abi/vfio_type1.h"
 #include "uiommufd/uiommufd.h"
 
 #define PAGE       ((uint64_t)4096)
@@ -656,6 +658,156 @@ static void test_amd(void **state)
 	end(&r);
 }
 
+/* ---- reserved ranges, and messages that are translated --------------------------------
+ */
+
+#define SW_MSI ((uint64_t)0x8000000)
+
+static long set_irqs(struct rig *r, int event)
+{
+	struct {
+		struct vfio_irq_set h;
+		int32_t fds[1];
+	} cmd = {
+		.h = {.argsz = sizeof(cmd),
+		      .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+		      .index = VFIO_PCI_MSIX_IRQ_INDEX,
+		      .count = 1},
+		.fds = {event},
+	};
+
+	return device_call(r, VFIO_DEVICE_SET_IRQS, &cmd);
+}
+
+static unsigned iova_ranges(struct rig *r, uint32_t ioas, struct iommu_iova_range v[8])
+{
+	struct iommu_ioas_iova_ranges cmd = {.size = sizeof(cmd),
+					     .ioas_id = ioas,
+					     .num_iovas = 8,
+					     .allowed_iovas = (uintptr_t)v};
+
+	ok(call(r, IOMMU_IOAS_IOVA_RANGES, &cmd));
+	return cmd.num_iovas;
+}
+
+static int poke(struct rig *r, uint64_t iova)
+{
+	int err = execute(r, (struct ce_desc){.opcode = CE_OP_COPY,
+					      .src = DATA_IOVA,
+					      .dst = iova,
+					      .length = 4});
+	if (err == -EIO)
+		ce_skip(&r->ce);
+	return err;
+}
+
+static void test_sw_msi(void **state)
+{
+	struct iommu_iova_range v[8], allowed = {0, 0xfffffff};
+	struct iommu_ioas_allow_iovas allow = {.size = sizeof(allow),
+					       .num_iovas = 1,
+					       .allowed_iovas = (uintptr_t)&allowed};
+	struct vfio_device_detach_iommufd_pt detach = {.argsz = sizeof(detach)};
+	uint32_t first, other;
+	struct rig r;
+	int event = eventfd(0, EFD_CLOEXEC);
+
+	begin(&r, "vtd,sw-msi=on,reserved=0x7000000-0x7000fff", "copy-engine");
+	other = ioas_alloc(&r);
+	allow.ioas_id = other;
+	ok(call(&r, IOMMU_IOAS_ALLOW_IOVAS, &allow));
+	/* An IOAS in which they are promised to be free will not do. */
+	fails(attach(&r, other, NULL), EADDRINUSE);
+	allow.num_iovas = 0;
+	ok(call(&r, IOMMU_IOAS_ALLOW_IOVAS, &allow));
+	ok(map(&r, other, r.data, PAGE, SW_MSI + 0xff000));
+	fails(attach(&r, other, NULL), EADDRINUSE);
+	ok(unmap(&r, other, SW_MSI + 0xff000, PAGE));
+
+	/* x86's window is memory like any other. */
+	ok(map(&r, r.ioas, r.data, PAGE, 0xfee00000));
+	ok(attach(&r, r.ioas, &first));
+	assert_int_equal(iova_ranges(&r, r.ioas, v), 3);
+	assert_int_equal(v[0].last, 0x6ffffff);
+	assert_int_equal(v[1].start, 0x7001000);
+	assert_int_equal(v[1].last, SW_MSI - 1);
+	assert_int_equal(v[2].start, SW_MSI + 0x100000);
+	fails(map(&r, r.ioas, r.data, PAGE, SW_MSI), EINVAL);
+	allow.ioas_id = r.ioas;
+	allow.num_iovas = 1;
+	fails(call(&r, IOMMU_IOAS_ALLOW_IOVAS, &allow), EADDRINUSE);
+
+	/* The page is mapped from the first interrupt on, and only that page. */
+	start(&r);
+	ok(poke(&r, 0xfee00000));
+	assert_int_equal(poke(&r, SW_MSI), -EIO);
+	assert_int_equal(fault_code(&r), CE_CODE_UNMAPPED);
+	ok(set_irqs(&r, event));
+	ok(poke(&r, SW_MSI + 0x40));
+	assert_int_equal(poke(&r, SW_MSI + PAGE), -EIO);
+	/* Into whatever the device is attached to. */
+	ok(map(&r, other, r.ring, PAGE, RING_IOVA));
+	ok(map(&r, other, r.data, PAGE, DATA_IOVA));
+	ok(attach(&r, other, NULL));
+	ok(poke(&r, SW_MSI + 0x40));
+	ok(device_call(&r, VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach));
+	ok(map(&r, other, r.data, PAGE, SW_MSI));
+	fails(attach(&r, other, NULL), EADDRINUSE);
+	ok(unmap(&r, other, SW_MSI, PAGE));
+	ok(attach(&r, other, NULL));
+	ok(poke(&r, SW_MSI + 0x40));
+	end(&r);
+	close(event);
+}
+
+/* ---- coherency ------------------------------------------------------------------------
+ */
+
+static void coherent(const char *iommu, long expected)
+{
+	struct iommu_vfio_ioas compat = {.size = sizeof(compat),
+					 .op = IOMMU_VFIO_IOAS_SET};
+	struct vfio_group_status status = {.argsz = sizeof(status)};
+	int container, group;
+	struct rig r;
+
+	begin(&r, iommu, "copy-engine,group=7");
+	compat.ioas_id = r.ioas;
+	ok(call(&r, IOMMU_VFIO_IOAS, &compat));
+	/* Nothing is attached that might not be. */
+	assert_int_equal(call(&r, VFIO_CHECK_EXTENSION, (void *)VFIO_DMA_CC_IOMMU), 1);
+	ok(attach(&r, r.ioas, NULL));
+	assert_int_equal(call(&r, VFIO_CHECK_EXTENSION, (void *)VFIO_DMA_CC_IOMMU),
+			 expected);
+	uiommufd_close(r.m, r.device);
+
+	/* The same by a container, which has the unit's page table. */
+	container = uiommufd_open(r.m, "/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	group = uiommufd_open(r.m, "/dev/vfio/7", O_RDWR | O_CLOEXEC);
+	assert_true(container >= 0 && group >= 0);
+	ok(uiommufd_ioctl(r.m, group, VFIO_GROUP_GET_STATUS, &status));
+	assert_int_equal(uiommufd_ioctl(r.m, container, VFIO_CHECK_EXTENSION,
+					(void *)VFIO_DMA_CC_IOMMU),
+			 0);
+	ok(uiommufd_ioctl(r.m, group, VFIO_GROUP_SET_CONTAINER, &container));
+	ok(uiommufd_ioctl(r.m, container, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU));
+	assert_int_equal(uiommufd_ioctl(r.m, container, VFIO_CHECK_EXTENSION,
+					(void *)VFIO_DMA_CC_IOMMU),
+			 expected);
+	uiommufd_close(r.m, group);
+	uiommufd_close(r.m, container);
+	r.device = open("/dev/null", O_RDWR);
+	end(&r);
+}
+
+static void test_coherency(void **state)
+{
+	coherent("vtd", 0);
+	coherent("vtd,snoop=on", 1);
+	coherent("vtd,snoop=on,nesting=on", 1);
+	coherent("amd", 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -667,6 +819,8 @@ int main(void)
 		cmocka_unit_test(test_reset_while_waiting),
 		cmocka_unit_test(test_nobody_to_ask),
 		cmocka_unit_test(test_amd),
+		cmocka_unit_test(test_sw_msi),
+		cmocka_unit_test(test_coherency),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

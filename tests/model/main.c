@@ -42,7 +42,9 @@ struct progress {
 	unsigned long sequence; /* which is running */
 	unsigned long calls;    /* made in it, the one at work included */
 	unsigned long total;
+	bool failed[SEQUENCE_CALLS]; /* calls with a fault that was injected */
 	unsigned long seen[OP_KINDS][RESULTS];
+	unsigned long faults[OP_KINDS];
 };
 
 static uint64_t sequence_seed(const struct options *o, unsigned long sequence)
@@ -69,7 +71,7 @@ static bool run_sequence(const struct options *o, struct progress *p, struct run
 			continue;
 		p->calls++;
 		p->total++;
-		ok = run_call(r, &op);
+		ok = run_call(r, &op, &p->failed[p->calls - 1]);
 	}
 	if (!ok)
 		return false;
@@ -87,6 +89,7 @@ static bool run_all(const struct options *o, struct progress *p)
 			break;
 	}
 	memcpy(p->seen, r->seen, sizeof(p->seen));
+	memcpy(p->faults, r->faults, sizeof(p->faults));
 	free(r);
 	return ok;
 }
@@ -106,7 +109,9 @@ static void remake(const struct options *o, const struct progress *p, struct scr
 		gen_next(&g, &op);
 		if (ref_is_undefined(ref, &op))
 			continue;
-		ref_call(ref, &op, &out);
+		/* The last one may not have got so far as to say. */
+		if (!p->failed[s->n])
+			ref_call(ref, &op, &out);
 		script_add(s, &op);
 	}
 	ref_destroy(ref);
@@ -144,6 +149,8 @@ static void print_seen(const struct progress *p)
 			if (p->seen[k][e])
 				printf(", %s %lu", strerrorname_np((int)e),
 				       p->seen[k][e]);
+		if (p->faults[k])
+			printf(", %lu faults", p->faults[k]);
 		printf("\n");
 	}
 }

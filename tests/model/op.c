@@ -22,6 +22,7 @@ enum field {
 	IOVA2 = 1 << 10,
 	VALUE = 1 << 11,
 	COUNT = 1 << 12,
+	FAIL = 1 << 13, /* of what may fail */
 };
 
 static const struct {
@@ -43,6 +44,7 @@ static const struct {
 	{"iova2", IOVA2, offsetof(struct op, iova2), true},
 	{"value", VALUE, offsetof(struct op, value), true},
 	{"count", COUNT, offsetof(struct op, count), false},
+	{"fail", FAIL, offsetof(struct op, fail), false},
 };
 #define NFIELDS (sizeof(fields) / sizeof(fields[0]))
 
@@ -50,36 +52,37 @@ static const struct {
 	const char *name;
 	unsigned fields;
 } kinds[OP_KINDS] = {
-	[OP_CTX_OPEN] = {"ctx_open", CTX},
+	[OP_CTX_OPEN] = {"ctx_open", CTX | FAIL},
 	[OP_CTX_CLOSE] = {"ctx_close", CTX},
-	[OP_IOAS_ALLOC] = {"ioas_alloc", CTX | SLOT | FLAGS},
+	[OP_IOAS_ALLOC] = {"ioas_alloc", CTX | SLOT | FLAGS | FAIL},
 	[OP_DESTROY] = {"destroy", CTX | OBJ},
 	/* @count: room for ranges */
-	[OP_RANGES] = {"ranges", CTX | OBJ | COUNT},
+	[OP_RANGES] = {"ranges", CTX | OBJ | COUNT | FAIL},
 	/* [iova, + length), [iova2, + value): the first @count of them */
-	[OP_ALLOW] = {"allow", CTX | OBJ | COUNT | IOVA | LENGTH | IOVA2 | VALUE},
-	[OP_MAP] = {"map", CTX | OBJ | FLAGS | START | LENGTH | IOVA},
-	[OP_MAP_FILE] = {"map_file", CTX | OBJ | FLAGS | FILE_ | START | LENGTH | IOVA},
+	[OP_ALLOW] = {"allow", CTX | OBJ | COUNT | IOVA | LENGTH | IOVA2 | VALUE | FAIL},
+	[OP_MAP] = {"map", CTX | OBJ | FLAGS | START | LENGTH | IOVA | FAIL},
+	[OP_MAP_FILE] = {"map_file",
+			 CTX | OBJ | FLAGS | FILE_ | START | LENGTH | IOVA | FAIL},
 	/* from obj at iova2 to pt at iova */
-	[OP_COPY] = {"copy", CTX | OBJ | PT | FLAGS | LENGTH | IOVA | IOVA2},
+	[OP_COPY] = {"copy", CTX | OBJ | PT | FLAGS | LENGTH | IOVA | IOVA2 | FAIL},
 	[OP_UNMAP] = {"unmap", CTX | OBJ | LENGTH | IOVA},
 	/* @count: which option; @flags: set or get */
 	[OP_OPTION] = {"option", CTX | OBJ | COUNT | FLAGS | VALUE},
 	/* @obj: the device; @value: enum hwpt_data */
-	[OP_HWPT_ALLOC] = {"hwpt_alloc", CTX | SLOT | OBJ | PT | FLAGS | VALUE},
+	[OP_HWPT_ALLOC] = {"hwpt_alloc", CTX | SLOT | OBJ | PT | FLAGS | VALUE | FAIL},
 	[OP_TRACK] = {"track", CTX | OBJ | FLAGS},
 	/* @value: page size of the bitmap */
 	[OP_DIRTY_GET] = {"dirty_get", CTX | OBJ | FLAGS | IOVA | LENGTH | VALUE},
 	/* @count: which call; @value: enum malformed */
-	[OP_MALFORMED] = {"malformed", CTX | COUNT | VALUE},
-	[OP_CHANGE_PROCESS] = {"change_process", CTX},
+	[OP_MALFORMED] = {"malformed", CTX | COUNT | VALUE | FAIL},
+	[OP_CHANGE_PROCESS] = {"change_process", CTX | FAIL},
 	/* @count: get, set or clear */
 	[OP_VFIO_IOAS] = {"vfio_ioas", CTX | OBJ | COUNT},
 	/* @value: which type */
 	[OP_TYPE1_SET] = {"type1_set", CTX | VALUE},
-	[OP_TYPE1_MAP] = {"type1_map", CTX | FLAGS | START | LENGTH | IOVA},
+	[OP_TYPE1_MAP] = {"type1_map", CTX | FLAGS | START | LENGTH | IOVA | FAIL},
 	[OP_TYPE1_UNMAP] = {"type1_unmap", CTX | FLAGS | LENGTH | IOVA},
-	[OP_DEV_OPEN] = {"dev_open", DEV},
+	[OP_DEV_OPEN] = {"dev_open", DEV | FAIL},
 	[OP_DEV_CLOSE] = {"dev_close", DEV},
 	[OP_BIND] = {"bind", DEV | FILE_ | SLOT},
 	[OP_ATTACH] = {"attach", DEV | PT | SLOT},
@@ -90,7 +93,7 @@ static const struct {
 	[OP_POWER] = {"power", DEV | VALUE},
 	[OP_LOW_POWER] = {"low_power", DEV | VALUE},
 	/* @count ranges of BAR @value, each [start, + length) */
-	[OP_EXPORT] = {"export", DEV | SLOT | VALUE | START | LENGTH | COUNT},
+	[OP_EXPORT] = {"export", DEV | SLOT | VALUE | START | LENGTH | COUNT | FAIL},
 	[OP_BUF_CLOSE] = {"buf_close", SLOT},
 	[OP_BAR_READ] = {"bar_read", DEV | START | LENGTH},
 	[OP_BAR_WRITE] = {"bar_write", DEV | START | LENGTH | VALUE},
@@ -104,21 +107,21 @@ static const struct {
 	[OP_CPU_WRITE] = {"cpu_write", FILE_ | START | LENGTH | VALUE},
 	[OP_MEMORY] = {"memory", 0},
 	/* makes three ids: the device's, iommufd's of it, the hwpt's */
-	[OP_MOCK] = {"mock", CTX | SLOT | PT | FLAGS},
+	[OP_MOCK] = {"mock", CTX | SLOT | PT | FLAGS | FAIL},
 	[OP_MOCK_REPLACE] = {"mock_replace", CTX | OBJ | PT | SLOT},
-	[OP_CHECK_MAP] = {"check_map", CTX | OBJ | IOVA | LENGTH | START},
+	[OP_CHECK_MAP] = {"check_map", CTX | OBJ | IOVA | LENGTH | START | FAIL},
 	/* @value: how often each page is */
-	[OP_CHECK_PINS] = {"check_pins", CTX | START | LENGTH | VALUE},
+	[OP_CHECK_PINS] = {"check_pins", CTX | START | LENGTH | VALUE | FAIL},
 	[OP_SET_DIRTY] = {"set_dirty", CTX | OBJ | IOVA | LENGTH | VALUE},
 	[OP_RESERVE] = {"reserve", CTX | OBJ | IOVA | LENGTH},
-	[OP_ACCESS_OPEN] = {"access_open", CTX | OBJ | SLOT | FLAGS},
+	[OP_ACCESS_OPEN] = {"access_open", CTX | OBJ | SLOT | FLAGS | FAIL},
 	[OP_ACCESS_CLOSE] = {"access_close", SLOT},
-	[OP_ACCESS_REPLACE] = {"access_replace", CTX | SLOT | PT},
+	[OP_ACCESS_REPLACE] = {"access_replace", CTX | SLOT | PT | FAIL},
 	[OP_PIN] = {"pin", CTX | SLOT | FLAGS | IOVA | LENGTH},
 	/* @value: the number of the pin */
 	[OP_UNPIN] = {"unpin", CTX | SLOT | VALUE},
 	[OP_RW] = {"rw", CTX | SLOT | FLAGS | IOVA | LENGTH | VALUE},
-	[OP_TEST_BUF] = {"test_buf", CTX | SLOT | LENGTH},
+	[OP_TEST_BUF] = {"test_buf", CTX | SLOT | LENGTH | FAIL},
 	[OP_TEST_REVOKE] = {"test_revoke", CTX | FILE_ | VALUE},
 };
 
@@ -127,6 +130,11 @@ static const char *const file_names[] = {
 	[FILE_DEV] = "dev",   [FILE_CTX] = "ctx", [FILE_ACCESS] = "access",
 };
 #define NFILES (sizeof(file_names) / sizeof(file_names[0]))
+
+bool op_may_fail(enum op_kind kind)
+{
+	return kinds[kind].fields & FAIL;
+}
 
 const char *op_name(enum op_kind kind)
 {

@@ -93,6 +93,7 @@ struct op {
 	uint64_t start, length;
 	uint64_t iova, iova2;
 	uint64_t value, count;
+	uint64_t fail; /* which point of the call fails (uiommufd_fail_nth); 0: none */
 };
 
 enum file_kind { FILE_NONE, FILE_MEM, FILE_BUF, FILE_DEV, FILE_CTX, FILE_ACCESS };
@@ -127,6 +128,8 @@ struct script {
 	size_t n, cap;
 };
 
+/* May points of such calls fail? Those whose failures change nothing, in Linux. */
+bool op_may_fail(enum op_kind kind);
 const char *op_name(enum op_kind kind);
 void script_add(struct script *s, const struct op *op);
 void script_finish(struct script *s);

@@ -64,15 +64,40 @@ static bool same(const struct outcome *want, const struct outcome *got)
 	return true;
 }
 
-bool run_call(struct run *r, const struct op *op)
+/* Which errors a fault can be: an allocation, a descriptor (also of an access), a copy.
+ */
+static bool is_fault(long ret)
+{
+	return ret == -ENOMEM || ret == -EMFILE || ret == -EBADFD || ret == -EFAULT;
+}
+
+/* With a fault at the point that the call names. Does it happen? */
+static bool fails(struct run *r, const struct op *op, struct outcome *got)
+{
+	if (op->fail && op_may_fail(op->kind))
+		uiommufd_fail_nth(op->fail);
+	exec_call(&r->exec, op, got);
+	return op->fail && op_may_fail(op->kind) && !uiommufd_fail_nth(0);
+}
+
+bool run_call(struct run *r, const struct op *op, bool *failed)
 {
 	struct outcome want, got;
+	bool fault = fails(r, op, &got);
 
-	ref_call(r->ref, op, &want);
-	exec_call(&r->exec, op, &got);
-	r->seen[op->kind][want.ret < 0 ? -want.ret : 0]++;
-	if (same(&want, &got))
-		return true;
+	if (failed)
+		*failed = fault;
+	if (fault) {
+		r->faults[op->kind]++;
+		if (is_fault(got.ret))
+			return true;
+		want = (struct outcome){.ret = -ENOMEM};
+	} else {
+		ref_call(r->ref, op, &want);
+		r->seen[op->kind][want.ret < 0 ? -want.ret : 0]++;
+		if (same(&want, &got))
+			return true;
+	}
 	printf("mismatch: ");
 	op_write(stdout, op);
 	print_outcome("  Linux: ", &want);
@@ -93,7 +118,7 @@ bool run_start(struct run *r, enum ref_wrong wrong)
 bool run_finish(struct run *r)
 {
 	const struct op memory = {.kind = OP_MEMORY};
-	bool ok = run_call(r, &memory);
+	bool ok = run_call(r, &memory, NULL);
 	int left = exec_finish(&r->exec);
 	unsigned fds = count_fds(), mappings = count_mappings();
 
@@ -119,7 +144,7 @@ bool run_script(const struct script *s, enum ref_wrong wrong)
 	ok = true;
 	for (size_t i = 0; i < s->n && ok; i++)
 		if (!ref_is_undefined(r->ref, &s->v[i]))
-			ok = run_call(r, &s->v[i]);
+			ok = run_call(r, &s->v[i], NULL);
 	/* What differs already may be left in any state. */
 	if (ok)
 		ok = run_finish(r);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Calls on both sides, compared one by one; at the end of a sequence all memory is, and
- * nothing may be left of the machine: no descriptor, no mapping, no broken invariant.
+ * nothing may be left of the machine: no descriptor, no mapping, no broken invariant. A
+ * call into which a fault was injected must fail and leave everything as it was: what the
+ * reference, which does not see the call, says of all later ones shows that.
  */
 #ifndef TESTS_MODEL_RUN_H
 #define TESTS_MODEL_RUN_H
@@ -17,12 +19,16 @@ struct run {
 	struct exec exec;
 	unsigned fds, mappings;                /* before */
 	unsigned long seen[OP_KINDS][RESULTS]; /* by errno; 0: it succeeded */
+	unsigned long faults[OP_KINDS];        /* that were injected */
 };
 
 /* False: it could not be started, which it has said. */
 bool run_start(struct run *r, enum ref_wrong wrong);
-/* False: the sides differ, which it has said. */
-bool run_call(struct run *r, const struct op *op);
+/*
+ * False: the sides differ, which it has said. *@failed (may be NULL): the fault that was
+ * asked for happened; then the reference knows nothing of the call.
+ */
+bool run_call(struct run *r, const struct op *op, bool *failed);
 /* Also after a difference. False: something is left, which it has said. */
 bool run_finish(struct run *r);
 

@@ -173,7 +173,7 @@ static void fix_iovas(struct shrinker *k)
 	for (size_t i = 0; i < k->s->n; i++) {
 		struct op *op = &k->s->v[i], was = *op;
 
-		if (ref_is_undefined(ref, op))
+		if (ref_is_undefined(ref, op) || op->fail)
 			continue;
 		ref_call(ref, op, &out);
 		if ((op->kind != OP_MAP && op->kind != OP_MAP_FILE &&
