@@ -24,7 +24,8 @@ static const char usage[] =
 static const char run_usage[] =
 	"Usage: uiommufd run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
 	"\n"
-	"  -d, --device=MODEL[,bdf=BDF][,group=N][,iommu=NAME][,OPTION=VALUE]...\n"
+	"  -d, --device=MODEL[,bdf=BDF][,group=N][,iommu=NAME][,mmio=WAY]\n"
+	"               [,OPTION=VALUE]...\n"
 	"                         add a PCI device; may be repeated. Without any, and\n"
 	"                         without --machine, there are two copy engines.\n"
 	"  -i, --iommu=TYPE[,name=NAME][,OPTION=VALUE]...\n"

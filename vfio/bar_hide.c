@@ -123,6 +123,8 @@ static void change(struct pci_device *dev, bool want_hidden)
 {
 	if (want_hidden == (dev->hidden_fd >= 0) || !has_memory(dev))
 		return;
+	/* A worker that waits for a page gives up: its client may be who waits for us. */
+	page_requests_enable(dev, false);
 	workers_pause(dev);
 	gate_enter(&dev->gate);
 	if (want_hidden)
@@ -131,6 +133,7 @@ static void change(struct pci_device *dev, bool want_hidden)
 		show(dev);
 	gate_leave(&dev->gate);
 	workers_resume(dev);
+	page_requests_enable(dev, config_master_enabled(dev));
 }
 
 void bars_follow(struct pci_device *dev)

@@ -20,7 +20,7 @@
 
 struct pci_device;
 
-/* Memory is held for writing in all of them. */
+/* With config_lock held, and memory for writing. */
 
 /* A client is about to map something of it. */
 void bars_mapped(struct pci_device *dev);

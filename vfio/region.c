@@ -249,9 +249,11 @@ int region_mmap(struct pci_device *dev, uint64_t offset, uint64_t length, int fl
 	if (bar->shown)
 		mmio_watch_begin(dev);
 	if (bar->bytes || bar->shown) {
+		port_mutex_lock(&dev->config_lock);
 		port_rwlock_write_lock(&dev->memory);
 		bars_mapped(dev);
 		port_rwlock_write_unlock(&dev->memory);
+		port_mutex_unlock(&dev->config_lock);
 	}
 	return 0;
 }
