@@ -12,6 +12,7 @@
 #include "uapi/table.h"
 #include "uapi/vfile.h"
 #include "uiommufd/abi/vfio.h"
+#include "vfio/bar_hide.h"
 #include "vfio/gate.h"
 #include "vfio/mmio_watch.h"
 #include "vfio/pci_device.h"
@@ -127,6 +128,8 @@ struct pci_device {
 	void *model; /* NULL until the model's create succeeded */
 
 	int storage_fd; /* the memory file of the BARs */
+	int hidden_fd;  /* memory: keeps what is in it while it is hidden; else -1 */
+	bool mapped;    /* memory: a client has mapped something of it */
 	struct pci_bar bars[UIOMMUFD_BARS];
 	struct pci_bar rom; /* size 0: none */
 
@@ -136,6 +139,8 @@ struct pci_device {
 	struct list pasids;  /* requesters.c */
 	unsigned pasid_bits; /* of its own; 0: it has none; constant */
 	struct page_requests page_requests;
+	struct port_mutex workers_lock; /* inside gate's callers: held while all pause */
+	struct list workers;
 
 	struct pci_sriov sriov;
 	struct vfio_group *group; /* constant */
@@ -365,6 +370,9 @@ long dma_log_feature(struct pci_device *dev, struct client *c, uint32_t flags,
 /* ---- device_api.c --------------------------------------------------------------- */
 
 void channels_destroy(struct pci_device *dev);
+/* All of the device's workers, as uiommufd_worker_pause(); a pair for one thread. */
+void workers_pause(struct pci_device *dev);
+void workers_resume(struct pci_device *dev);
 
 /* ---- requesters.c --------------------------------------------------------------- */
 

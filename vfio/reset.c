@@ -33,6 +33,7 @@ void reset_uncut(struct pci_device *dev)
 {
 	dev->decoding = config_memory_enabled(dev);
 	dev->io_decoding = config_io_enabled(dev);
+	bars_follow(dev);
 	if (!dev->decoding)
 		return;
 	gate_open(&dev->gate);
@@ -128,6 +129,7 @@ void reset_disable(struct pci_device *dev)
 	exports_orphan(dev->exports);
 	mmio_watch_end(dev);
 	requesters_set_master(dev, false);
+	bars_unmapped(dev);
 	dma_log_stop(&dev->log);
 	irq_disable(dev);
 	config_restart(dev);
