@@ -134,6 +134,15 @@ int port_fill_guarded(void *dst, int byte, size_t n);
 int port_load64_guarded(const void *src, uint64_t *value);
 int port_swap64_guarded(void *dst, uint64_t *expected, uint64_t desired);
 
+/*
+ * [@start, @start + @n), pages of ours that are a mapping of a file of memory: where an
+ * access finds the file too short, it gets a page of zeroes in its place. Outside of
+ * guarded copies, which fail as they do elsewhere. -ENOMEM.
+ */
+int port_heal_add(void *start, size_t n);
+/* If it was added. */
+void port_heal_remove(void *start);
+
 /* Let others run: only for waits that are expected to be short (a drain). */
 void port_yield(void);
 

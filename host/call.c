@@ -34,6 +34,7 @@ const struct call_entry call_table[] = {
 	{SYS_pwritev, CALL_MARKED_OFFSET, 3, serve_pwritev},
 	{SYS_preadv2, CALL_MARKED_OFFSET, 3, serve_preadv},
 	{SYS_pwritev2, CALL_MARKED_OFFSET, 3, serve_pwritev},
+	{SYS_ftruncate, CALL_ALWAYS, 0, serve_ftruncate},
 	{SYS_execve, CALL_ALWAYS, 0, serve_exec},
 	{SYS_execveat, CALL_ALWAYS, 0, serve_exec},
 #ifdef SYS_open /* what newer architectures have only the *at() form of */

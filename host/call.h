@@ -129,6 +129,7 @@ long serve_pread(struct call *c);
 long serve_pwrite(struct call *c);
 long serve_preadv(struct call *c);
 long serve_pwritev(struct call *c);
+long serve_ftruncate(struct call *c);
 long serve_exec(struct call *c);
 /* calls_path.c */
 long serve_open(struct call *c);

@@ -433,6 +433,19 @@ long serve_writev(struct call *c)
 	return serve_plain_vector(c, WRITE);
 }
 
+/* ---- ftruncate ---------------------------------------------------------------- */
+
+/* A device has no length, though the file in its place has. */
+long serve_ftruncate(struct call *c)
+{
+	struct vfile *f = call_get_vfile(c, (int)c->args[0], NULL);
+
+	if (!f)
+		return CALL_PROCEED;
+	vfile_put(f);
+	return -EINVAL;
+}
+
 /* ---- exec --------------------------------------------------------------------- */
 
 long serve_exec(struct call *c)

@@ -32,6 +32,10 @@
  * the life of the mappings stay checked. Source and destination may turn out to be the
  * same memory, mapped at two IOVAs: memmove() keeps that defined, at memcpy()'s speed.
  *
+ * Memory of BARs is a file that a client holds too, and accessed by models, who know
+ * nothing of guards. Where a client has truncated it the handler puts a page of zeroes
+ * there and has the access made again.
+ *
  * State: the handlers that we stand in front of are per process because signal
  * dispositions are. A record of them never changes once it is published and is never
  * freed, so the handler can read it whenever it runs. When another party has put itself
@@ -49,6 +53,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <ucontext.h>
 
 struct guard {
@@ -66,8 +71,19 @@ struct behind {
 	const struct behind *earlier; /* what we stood in front of before that */
 };
 
+/*
+ * Mappings that heal. One that is no more in use (its start is 0) stays in the list, for
+ * the handler may be looking at it, and is used for the next.
+ */
+struct healed {
+	_Atomic uintptr_t start;
+	_Atomic size_t n;
+	struct healed *next;
+};
+
 static pthread_mutex_t install_lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic(const struct behind *) behind;
+static _Atomic(struct healed *) healed;
 /* The signal that this thread is passing on. */
 static _Thread_local void *volatile passing __attribute__((tls_model("initial-exec")));
 
@@ -232,6 +248,65 @@ int port_swap64_guarded(void *dst, uint64_t *expected, uint64_t desired)
 	return 0;
 }
 
+/* ---- healing ---------------------------------------------------------------------- */
+
+int port_heal_add(void *start, size_t n)
+{
+	struct healed *h;
+	int rc = 0;
+
+	pthread_mutex_lock(&install_lock);
+	for (h = atomic_load(&healed); h; h = h->next)
+		if (!atomic_load(&h->start))
+			break;
+	if (!h) {
+		h = calloc(1, sizeof(*h));
+		if (!h) {
+			rc = -ENOMEM;
+			goto out;
+		}
+		h->next = atomic_load(&healed);
+		atomic_store(&healed, h);
+	}
+	atomic_store(&h->n, n);
+	atomic_store(&h->start, (uintptr_t)start);
+out:
+	pthread_mutex_unlock(&install_lock);
+	return rc;
+}
+
+void port_heal_remove(void *start)
+{
+	pthread_mutex_lock(&install_lock);
+	for (struct healed *h = atomic_load(&healed); h; h = h->next)
+		if (atomic_load(&h->start) == (uintptr_t)start)
+			atomic_store(&h->start, 0);
+	pthread_mutex_unlock(&install_lock);
+}
+
+/* True: the access can be made again. */
+static bool heal(int sig, const siginfo_t *info)
+{
+	uintptr_t at = (uintptr_t)info->si_addr;
+	uintptr_t page = at & ~(uintptr_t)(PORT_PAGE_SIZE - 1);
+	int before = errno;
+	void *p;
+
+	if (sig != SIGBUS || info->si_code != BUS_ADRERR)
+		return false;
+	for (struct healed *h = atomic_load(&healed); h; h = h->next) {
+		uintptr_t start = atomic_load(&h->start);
+
+		if (!start || at < start || at - start >= atomic_load(&h->n))
+			continue;
+		p = mmap((void *)page, PORT_PAGE_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		errno = before;
+		return p != MAP_FAILED;
+	}
+	return false;
+}
+
 /* ---- the handler ------------------------------------------------------------ */
 
 static bool in_range(uintptr_t addr, uintptr_t start, size_t n)
@@ -299,6 +374,8 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 		pthread_sigmask(SIG_SETMASK, &((ucontext_t *)context)->uc_sigmask, NULL);
 		siglongjmp(g->env, 1);
 	}
+	if (heal(sig, info))
+		return;
 	old = handler_behind(sig, context);
 	passing = context;
 	pass_on(old, sig, info, context);

@@ -4,8 +4,10 @@
  *
  * One memory file holds the memory of all BARs of a device; it is the placeholder that
  * clients map as well. Region i starts at VFILE_REGION(i), so an offset means the same
- * to a client's mmap and to us. The file is sealed against shrinking: our own accesses
- * to a BAR cannot be made to fault by a client that truncates it.
+ * to a client's mmap and to us. Nobody can seal it, for it is cut short while what is in
+ * it is hidden (bar_hide.h). A client that does so itself harms its own device: our
+ * accesses to the lost pages, the model's included, find pages of zeroes
+ * (port_heal_add()).
  *
  *  - A memory BAR is mapped from that file into our process and is a direct window.
  *  - A register BAR is a remote window: DMA of peers into it becomes mmio callbacks. A
@@ -396,8 +398,7 @@ static int create_storage(struct pci_device *dev)
 		return -errno;
 	if (fchmod(dev->storage_fd, 0600) ||
 	    ftruncate(dev->storage_fd, (off_t)VFILE_STORAGE_BYTES) ||
-	    fcntl(dev->storage_fd, F_ADD_SEALS,
-		  F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW))
+	    fcntl(dev->storage_fd, F_ADD_SEALS, F_SEAL_SEAL))
 		return -errno;
 	return 0;
 }
@@ -416,7 +417,15 @@ static int map_memory(struct pci_bar *bar, unsigned char **out)
 	if (p == MAP_FAILED)
 		return -errno;
 	*out = p;
-	return 0;
+	return port_heal_add(p, bar->window.length);
+}
+
+static void unmap_memory(unsigned char *p, uint64_t length)
+{
+	if (!p)
+		return;
+	port_heal_remove(p);
+	munmap(p, length);
 }
 
 static int create_bar(struct pci_device *dev, unsigned i)
@@ -470,11 +479,11 @@ void bars_destroy(struct pci_device *dev)
 
 		if (bar->has_window)
 			phys_remove(dev->machine->phys, &bar->window);
-		if (bar->bytes)
-			munmap(bar->bytes, bar->window.length);
-		if (bar->shown)
-			munmap(bar->shown, bar->window.length);
+		unmap_memory(bar->bytes, bar->window.length);
+		unmap_memory(bar->shown, bar->window.length);
 	}
 	if (dev->storage_fd >= 0)
 		close(dev->storage_fd);
+	if (dev->hidden_fd >= 0)
+		close(dev->hidden_fd);
 }

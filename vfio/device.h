@@ -12,6 +12,7 @@
 #include "uapi/table.h"
 #include "uapi/vfile.h"
 #include "uiommufd/abi/vfio.h"
+#include "vfio/bar_hide.h"
 #include "vfio/gate.h"
 #include "vfio/mmio_watch.h"
 #include "vfio/pci_device.h"
@@ -60,6 +61,7 @@ struct pci_intx {
 	bool asserted;
 	bool masked;   /* while it is the way that is enabled */
 	bool disabled; /* COMMAND.INTx_Disable, as the client sees it */
+	bool asleep;   /* the function is in low power */
 	int trigger;
 	struct watch *unmask; /* an eventfd that unmasks; NULL: none */
 };
@@ -127,6 +129,8 @@ struct pci_device {
 	void *model; /* NULL until the model's create succeeded */
 
 	int storage_fd; /* the memory file of the BARs */
+	int hidden_fd;  /* memory: keeps what is in it while it is hidden; else -1 */
+	bool mapped;    /* memory: a client has mapped something of it */
 	struct pci_bar bars[UIOMMUFD_BARS];
 	struct pci_bar rom; /* size 0: none */
 
@@ -136,6 +140,8 @@ struct pci_device {
 	struct list pasids;  /* requesters.c */
 	unsigned pasid_bits; /* of its own; 0: it has none; constant */
 	struct page_requests page_requests;
+	struct port_mutex workers_lock; /* inside gate's callers: held while all pause */
+	struct list workers;
 
 	struct pci_sriov sriov;
 	struct vfio_group *group; /* constant */
@@ -154,9 +160,9 @@ struct pci_device {
 	struct port_rwlock memory;
 	bool decoding;    /* memory: BARs answer (COMMAND.Memory and D0) */
 	bool io_decoding; /* memory: the same for I/O BARs */
-	bool low_power;   /* memory: between LOW_POWER_ENTRY and EXIT */
+	/* memory: between LOW_POWER_ENTRY and EXIT; read without as a hint */
+	_Atomic bool low_power;
 	int wake_fd; /* memory: eventfd to signal when low power ends by itself; -1 */
-	_Atomic bool wakeable; /* wake_fd is there: a hint that spares the lock */
 	struct export_set *exports;
 
 	struct gate gate;
@@ -326,6 +332,8 @@ struct watch *intx_disable(struct pci_device *dev);
 
 /* COMMAND.INTx_Disable as a client has written it. With config_lock held. */
 void intx_set_disabled(struct pci_device *dev, bool disabled);
+/* The function goes into low power, or comes back. */
+void intx_sleep(struct pci_device *dev, bool asleep);
 /* What STATUS and the function's own COMMAND say of it. */
 bool intx_asserted(struct pci_device *dev);
 bool intx_blocked(struct pci_device *dev);
@@ -365,6 +373,9 @@ long dma_log_feature(struct pci_device *dev, struct client *c, uint32_t flags,
 /* ---- device_api.c --------------------------------------------------------------- */
 
 void channels_destroy(struct pci_device *dev);
+/* All of the device's workers, as uiommufd_worker_pause(); a pair for one thread. */
+void workers_pause(struct pci_device *dev);
+void workers_resume(struct pci_device *dev);
 
 /* ---- requesters.c --------------------------------------------------------------- */
 

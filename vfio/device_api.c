@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "vfio/device.h"
+#include "vfio/worker.h"
 
 _Static_assert((int)UIOMMUFD_FAULT_BLOCKED == (int)DMA_FAULT_BLOCKED &&
 		       (int)UIOMMUFD_FAULT_NO_MASTER == (int)DMA_FAULT_NO_MASTER &&
@@ -23,6 +24,38 @@ struct uiommufd_channel {
 	uint32_t pasid; /* IOMMUFD_NO_PASID: without */
 	struct list on_device;
 };
+
+/* ---- workers ---------------------------------------------------------------------- */
+
+void worker_enlist(struct uiommufd_device *api, struct list *on_device)
+{
+	port_mutex_lock(&api->pci->workers_lock);
+	list_append(&api->pci->workers, on_device);
+	port_mutex_unlock(&api->pci->workers_lock);
+}
+
+void worker_delist(struct uiommufd_device *api, struct list *on_device)
+{
+	port_mutex_lock(&api->pci->workers_lock);
+	list_remove(on_device);
+	port_mutex_unlock(&api->pci->workers_lock);
+}
+
+void workers_pause(struct pci_device *dev)
+{
+	port_mutex_lock(&dev->workers_lock);
+	list_for_each (it, &dev->workers)
+		uiommufd_worker_pause(worker_of(it));
+}
+
+void workers_resume(struct pci_device *dev)
+{
+	list_for_each (it, &dev->workers)
+		uiommufd_worker_resume(worker_of(it));
+	port_mutex_unlock(&dev->workers_lock);
+}
+
+/* ---- memory and DMA --------------------------------------------------------------- */
 
 void *uiommufd_bar_memory(struct uiommufd_device *api, unsigned bar)
 {

@@ -44,6 +44,7 @@ static int device_init(struct pci_device *dev)
 		return err;
 	}
 	dev->storage_fd = -1;
+	dev->hidden_fd = -1;
 	dev->wake_fd = -1;
 	dev->api.pci = dev;
 	for (unsigned i = 0; i < UIOMMUFD_BARS; i++) {
@@ -55,6 +56,8 @@ static int device_init(struct pci_device *dev)
 	list_init(&dev->channels);
 	list_init(&dev->pasids);
 	page_requests_init(&dev->page_requests);
+	list_init(&dev->workers);
+	port_mutex_init(&dev->workers_lock);
 	port_mutex_init(&dev->channels_lock);
 	port_mutex_init(&dev->bind);
 	port_mutex_init(&dev->config_lock);
@@ -81,6 +84,7 @@ static void device_finish(struct pci_device *dev)
 	port_mutex_finish(&dev->config_lock);
 	port_mutex_finish(&dev->bind);
 	port_mutex_finish(&dev->channels_lock);
+	port_mutex_finish(&dev->workers_lock);
 	driver_finish(&dev->driver);
 	gate_finish(&dev->gate);
 }

@@ -248,5 +248,10 @@ int region_mmap(struct pci_device *dev, uint64_t offset, uint64_t length, int fl
 		return -EINVAL;
 	if (bar->shown)
 		mmio_watch_begin(dev);
+	if (bar->bytes || bar->shown) {
+		port_rwlock_write_lock(&dev->memory);
+		bars_mapped(dev);
+		port_rwlock_write_unlock(&dev->memory);
+	}
 	return 0;
 }

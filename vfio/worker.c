@@ -28,12 +28,15 @@
 #include "core/port.h"
 #include "uiommufd/device.h"
 #include "vfio/thread.h"
+#include "vfio/worker.h"
 
 /* Rounds of looking at `pending`, some 10 ns each. */
 #define SPIN_MIN 32
 #define SPIN_MAX 4096
 
 struct uiommufd_worker {
+	struct uiommufd_device *dev;
+	struct list on_device;
 	bool (*run)(void *arg);
 	void *arg;
 	atomic_bool pending;
@@ -151,6 +154,7 @@ int uiommufd_worker_create(struct uiommufd_device *dev, bool (*run)(void *arg), 
 
 	if (!w)
 		return -ENOMEM;
+	w->dev = dev;
 	w->run = run;
 	w->arg = arg;
 	w->spin_max = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? SPIN_MAX : 0;
@@ -164,8 +168,14 @@ int uiommufd_worker_create(struct uiommufd_device *dev, bool (*run)(void *arg), 
 		worker_free(w);
 		return err;
 	}
+	worker_enlist(dev, &w->on_device);
 	*out = w;
 	return 0;
+}
+
+struct uiommufd_worker *worker_of(struct list *on_device)
+{
+	return list_entry(on_device, struct uiommufd_worker, on_device);
 }
 
 void uiommufd_worker_kick(struct uiommufd_worker *w)
@@ -198,6 +208,7 @@ void uiommufd_worker_destroy(struct uiommufd_worker *w)
 	if (!w)
 		return;
 	port_dma_rest();
+	worker_delist(w->dev, &w->on_device);
 	atomic_store(&w->stop, true);
 	wake_thread(w);
 	pthread_join(w->thread, NULL);

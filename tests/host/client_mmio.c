@@ -140,13 +140,13 @@ static void check_strings(struct registers *r)
 
 	/* ID and VERSION, into memory; then memory into both halves of SCRATCH. */
 	__asm__ volatile("rep movsl" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
-	CHECK(words[0] == CE_ID && words[1] >> 16 == 1 && words[2] == 3 && !n);
+	CHECK(words[0] == CE_ID && words[1] == CE_VERSION && words[2] == 3 && !n);
 	CHECK(from == r->at + 8);
 	from = words;
 	to = (uint32_t *)(uintptr_t)scratch(r);
 	n = 2;
 	__asm__ volatile("rep movsl" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
-	CHECK(*scratch(r) == (0x10000ull << 32 | CE_ID));
+	CHECK(*scratch(r) == ((uint64_t)CE_VERSION << 32 | CE_ID));
 	to = (uint32_t *)(uintptr_t)scratch(r);
 	n = 2;
 	__asm__ volatile("rep stosl" : "+D"(to), "+c"(n) : "a"(0x5a) : "memory");
@@ -166,7 +166,7 @@ static void check_vectors(struct registers *r)
 			 :
 			 : "r"(out), "r"(r->at)
 			 : "memory", "xmm7");
-	CHECK(out[0] == (0x10000ull << 32 | CE_ID));
+	CHECK(out[0] == ((uint64_t)CE_VERSION << 32 | CE_ID));
 	__asm__ volatile("movq (%1), %%xmm7; movq %%xmm7, (%0)"
 			 :
 			 : "r"(scratch(r)), "r"(in + 3)

@@ -25,6 +25,7 @@
 #include "examples/ce_driver.h"
 #include "uiommufd/abi/iommufd.h"
 #include "uiommufd/abi/vfio.h"
+#include "uiommufd/abi/vfio_type1.h"
 #include "uiommufd/uiommufd.h"
 
 #define PAGE       ((uint64_t)4096)
@@ -759,6 +760,54 @@ static void test_sw_msi(void **state)
 	close(event);
 }
 
+/* ---- coherency ------------------------------------------------------------------------
+ */
+
+static void coherent(const char *iommu, long expected)
+{
+	struct iommu_vfio_ioas compat = {.size = sizeof(compat),
+					 .op = IOMMU_VFIO_IOAS_SET};
+	struct vfio_group_status status = {.argsz = sizeof(status)};
+	int container, group;
+	struct rig r;
+
+	begin(&r, iommu, "copy-engine,group=7");
+	compat.ioas_id = r.ioas;
+	ok(call(&r, IOMMU_VFIO_IOAS, &compat));
+	/* Nothing is attached that might not be. */
+	assert_int_equal(call(&r, VFIO_CHECK_EXTENSION, (void *)VFIO_DMA_CC_IOMMU), 1);
+	ok(attach(&r, r.ioas, NULL));
+	assert_int_equal(call(&r, VFIO_CHECK_EXTENSION, (void *)VFIO_DMA_CC_IOMMU),
+			 expected);
+	uiommufd_close(r.m, r.device);
+
+	/* The same by a container, which has the unit's page table. */
+	container = uiommufd_open(r.m, "/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	group = uiommufd_open(r.m, "/dev/vfio/7", O_RDWR | O_CLOEXEC);
+	assert_true(container >= 0 && group >= 0);
+	ok(uiommufd_ioctl(r.m, group, VFIO_GROUP_GET_STATUS, &status));
+	assert_int_equal(uiommufd_ioctl(r.m, container, VFIO_CHECK_EXTENSION,
+					(void *)VFIO_DMA_CC_IOMMU),
+			 0);
+	ok(uiommufd_ioctl(r.m, group, VFIO_GROUP_SET_CONTAINER, &container));
+	ok(uiommufd_ioctl(r.m, container, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU));
+	assert_int_equal(uiommufd_ioctl(r.m, container, VFIO_CHECK_EXTENSION,
+					(void *)VFIO_DMA_CC_IOMMU),
+			 expected);
+	uiommufd_close(r.m, group);
+	uiommufd_close(r.m, container);
+	r.device = open("/dev/null", O_RDWR);
+	end(&r);
+}
+
+static void test_coherency(void **state)
+{
+	coherent("vtd", 0);
+	coherent("vtd,snoop=on", 1);
+	coherent("vtd,snoop=on,nesting=on", 1);
+	coherent("amd", 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -771,6 +820,7 @@ int main(void)
 		cmocka_unit_test(test_nobody_to_ask),
 		cmocka_unit_test(test_amd),
 		cmocka_unit_test(test_sw_msi),
+		cmocka_unit_test(test_coherency),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
