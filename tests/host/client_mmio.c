@@ -8,12 +8,15 @@
 #include "scenarios.h"
 
 #include <pthread.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "examples/ce_driver.h"
 
@@ -275,6 +278,32 @@ void scenario_mmio_fork(void)
 	}
 	CHECK(pid > 0 && waitpid(pid, NULL, 0) == pid);
 	CHECK(*scratch(&r) == 0xfee);
+	registers_close(&r);
+}
+
+/* Who knows from a pidfd that a child has ended need not wait for it. */
+void scenario_mmio_children(void)
+{
+	struct registers r;
+
+	registers_open(&r);
+	for (unsigned i = 0; i < 200; i++) {
+		struct pollfd end = {.events = POLLIN};
+		int status = -1;
+		pid_t pid = fork();
+
+		if (!pid) {
+			*scratch(&r) = i;
+			_exit(3);
+		}
+		CHECK(pid > 0);
+		end.fd = (int)syscall(SYS_pidfd_open, pid, 0);
+		CHECK(end.fd >= 0 && poll(&end, 1, -1) == 1);
+		CHECK(waitpid(pid, &status, WNOHANG) == pid);
+		CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+		CHECK(*scratch(&r) == i);
+		close(end.fd);
+	}
 	registers_close(&r);
 }
 
