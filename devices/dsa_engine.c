@@ -284,8 +284,7 @@ static void run_job(struct dsa_engine *e, const struct dsa_submission *s)
 		if (r.status == DSA_OK)
 			r = execute_batch(e, &job);
 	}
-	if (!atomic_load(&e->abort))
-		complete(e, &job, &r);
+	complete(e, &job, &r);
 }
 
 static bool step(struct dsa_engine *e)
