@@ -5,7 +5,8 @@
  *
  * Runs in the engine's worker, one descriptor of a queue at a time, a batch from its
  * first to its last. The descriptors of a batch are executed one after the other, so a
- * fence only has to look whether one before it has failed.
+ * fence only has to look whether one before it has failed. All of a run is one DMA burst:
+ * the lock is held for a few instructions by anybody, so it may be waited for in there.
  *
  * Order: data, then the completion record, then the interrupt. Of the record the first 8
  * bytes, with the status, are written last.
@@ -283,8 +284,7 @@ static void run_job(struct dsa_engine *e, const struct dsa_submission *s)
 		if (r.status == DSA_OK)
 			r = execute_batch(e, &job);
 	}
-	if (!atomic_load(&e->abort))
-		complete(e, &job, &r);
+	complete(e, &job, &r);
 }
 
 static bool step(struct dsa_engine *e)
@@ -312,6 +312,7 @@ bool dsa_engine_run(void *arg)
 {
 	struct dsa_engine *e = arg;
 
+	uiommufd_burst_begin();
 	for (unsigned i = 0; i < RUN_DESCRIPTORS; i++)
 		if (!step(e))
 			return false;

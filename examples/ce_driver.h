@@ -13,9 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CE_VENDOR 0x1234
-#define CE_DEVICE 0xce01
-#define CE_ID     0x31454355
+#define CE_VENDOR  0x1234
+#define CE_DEVICE  0xce01
+#define CE_ID      0x31454355
+#define CE_VERSION 0x10001 /* major << 16 | minor */
 
 /* BAR0 */
 enum ce_register {
@@ -103,7 +104,7 @@ struct ce_desc {
 	uint8_t opcode, vector;
 	uint16_t flags;
 	uint32_t pasid; /* with CE_FLAG_PASID */
-	uint64_t src; /* for FILL: the pattern */
+	uint64_t src;   /* for FILL: the pattern */
 	uint64_t dst;
 	uint64_t length;
 	uint64_t completion; /* IOVA of a struct ce_completion */

@@ -53,7 +53,7 @@ int pci_nodes_link(struct pci_function *f, const char *name, const char *to)
 /* A link at /sys/<dir>/<name> to @to, given from /sys. */
 static int link_from(struct view *v, const char *dir, const char *name, const char *to)
 {
-	char ups[PATH_BYTES], path[2 * PATH_BYTES], target[2 * PATH_BYTES];
+	char ups[PATH_BYTES], path[3 * PATH_BYTES], target[3 * PATH_BYTES];
 
 	snprintf(path, sizeof(path), "/sys/%s/%s", dir, name);
 	snprintf(target, sizeof(target), "%s%s", up(dir, ups), to);

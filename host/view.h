@@ -51,7 +51,7 @@ struct view_node {
 	char *name;
 	char *path; /* absolute, virtual */
 	enum view_kind kind;
-	mode_t mode;            /* permissions; kept by chmod(2) */
+	mode_t mode;            /* permissions */
 	bool merged, listed;    /* VIEW_DIR */
 	char *target;           /* VIEW_LINK */
 	dev_t rdev;             /* VIEW_DEVICE */

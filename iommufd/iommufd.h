@@ -115,6 +115,15 @@ void iommufd_unit_connect(const struct iommufd_unit *unit,
 			  struct iommufd_device_info *info);
 
 /*
+ * A page table for the device outside of any context (type 1). And can another device use
+ * one that was made for @first? -EINVAL.
+ */
+int iommufd_unit_paging(const struct iommufd_device_info *info, struct phys *phys,
+			struct domain **out);
+int iommufd_unit_check(const struct iommufd_device_info *info,
+		       const struct iommufd_device_info *first, struct domain *d);
+
+/*
  * Bind: makes the device object. -EPERM: another context owns the device's group.
  * -EBUSY: the requester is bound already.
  *

@@ -134,3 +134,19 @@ void iommufd_unit_connect(const struct iommufd_unit *unit,
 	if (c->dirty)
 		info->hw_capabilities |= IOMMU_HW_CAP_DIRTY_TRACKING;
 }
+
+int iommufd_unit_paging(const struct iommufd_device_info *info, struct phys *phys,
+			struct domain **out)
+{
+	return info->iommu->paging(info, phys, 0, NULL, out);
+}
+
+int iommufd_unit_check(const struct iommufd_device_info *info,
+		       const struct iommufd_device_info *first, struct domain *d)
+{
+	const struct iommufd_translation to = {.domain = d};
+
+	if (info->iommu != first->iommu)
+		return -EINVAL;
+	return info->iommu->attach(info, IOMMUFD_NO_PASID, &to, NULL);
+}

@@ -84,8 +84,12 @@ static int take_port(struct description *d, size_t i, char *error, size_t cap)
 {
 	struct device_description *dev = &d->devices[i];
 	struct port_description *p = &d->ports[d->nr_ports];
+	char bdf[16];
 	int err;
 
+	pci_bdf_format(&dev->bdf, bdf);
+	if (dev->has_bdf && describe_port_at(d, &dev->bdf))
+		return describe_bad(error, cap, "two devices at %s", bdf);
 	*p = (struct port_description){
 		.port = {.kind = kind_of(dev->model),
 			 .at = dev->bdf,

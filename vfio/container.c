@@ -105,6 +105,7 @@ static int attach_groups(struct vfio_container *c, struct type1 *t)
 /* With the lock held. */
 static int set_iommu(struct vfio_container *c, struct machine *m, uint64_t type)
 {
+	struct group_link *first;
 	struct type1 *t;
 	int err;
 
@@ -112,7 +113,8 @@ static int set_iommu(struct vfio_container *c, struct machine *m, uint64_t type)
 		return -EINVAL;
 	if (type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU)
 		return -ENODEV;
-	err = type1_create(m, type == VFIO_TYPE1v2_IOMMU, &t);
+	first = list_entry(c->groups.next, struct group_link, on_container);
+	err = type1_create(m, type == VFIO_TYPE1v2_IOMMU, first->group, &t);
 	if (err)
 		return err;
 	err = attach_groups(c, t);
@@ -141,7 +143,16 @@ static long api_version_ioctl(struct uapi_call *call)
 	return VFIO_API_VERSION;
 }
 
-/* Linux 7.3 without snoop control says no to DMA_CC, and so does its VT-d in a guest. */
+static long is_coherent(struct vfio_container *c)
+{
+	struct type1 *t = get_iommu(c);
+	bool coherent = t && type1_is_coherent(t);
+
+	if (t)
+		type1_put(t);
+	return coherent;
+}
+
 static long check_extension_ioctl(struct uapi_call *call)
 {
 	switch (call->arg) {
@@ -149,6 +160,8 @@ static long check_extension_ioctl(struct uapi_call *call)
 	case VFIO_TYPE1v2_IOMMU:
 	case VFIO_UNMAP_ALL:
 		return 1;
+	case VFIO_DMA_CC_IOMMU:
+		return is_coherent(call_container(call));
 	case VFIO_UPDATE_VADDR:
 		return vfio_container_has_iommu(call_container(call));
 	default:

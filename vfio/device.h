@@ -61,6 +61,7 @@ struct pci_intx {
 	bool asserted;
 	bool masked;   /* while it is the way that is enabled */
 	bool disabled; /* COMMAND.INTx_Disable, as the client sees it */
+	bool asleep;   /* the function is in low power */
 	int trigger;
 	struct watch *unmask; /* an eventfd that unmasks; NULL: none */
 };
@@ -136,11 +137,11 @@ struct pci_device {
 	struct dma_requester requester;
 	struct port_mutex channels_lock; /* a leaf but for page_requests and domains */
 	struct list channels;
-	struct port_mutex workers_lock; /* inside gate's callers: held while all pause */
-	struct list workers;
 	struct list pasids;  /* requesters.c */
 	unsigned pasid_bits; /* of its own; 0: it has none; constant */
 	struct page_requests page_requests;
+	struct port_mutex workers_lock; /* inside gate's callers: held while all pause */
+	struct list workers;
 
 	struct pci_sriov sriov;
 	struct vfio_group *group; /* constant */
@@ -159,9 +160,9 @@ struct pci_device {
 	struct port_rwlock memory;
 	bool decoding;    /* memory: BARs answer (COMMAND.Memory and D0) */
 	bool io_decoding; /* memory: the same for I/O BARs */
-	bool low_power;   /* memory: between LOW_POWER_ENTRY and EXIT */
+	/* memory: between LOW_POWER_ENTRY and EXIT; read without as a hint */
+	_Atomic bool low_power;
 	int wake_fd; /* memory: eventfd to signal when low power ends by itself; -1 */
-	_Atomic bool wakeable; /* wake_fd is there: a hint that spares the lock */
 	struct export_set *exports;
 
 	struct gate gate;
@@ -331,6 +332,8 @@ struct watch *intx_disable(struct pci_device *dev);
 
 /* COMMAND.INTx_Disable as a client has written it. With config_lock held. */
 void intx_set_disabled(struct pci_device *dev, bool disabled);
+/* The function goes into low power, or comes back. */
+void intx_sleep(struct pci_device *dev, bool asleep);
 /* What STATUS and the function's own COMMAND say of it. */
 bool intx_asserted(struct pci_device *dev);
 bool intx_blocked(struct pci_device *dev);

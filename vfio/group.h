@@ -71,7 +71,10 @@ void vfio_container_put(struct vfio_container *c);
 
 /* ---- type1.c ---------------------------------------------------------------------- */
 
-int type1_create(struct machine *m, bool v2, struct type1 **out);
+int type1_create(struct machine *m, bool v2, const struct vfio_group *first,
+		 struct type1 **out);
+/* Is all DMA of its devices coherent by force? */
+bool type1_is_coherent(const struct type1 *t);
 void type1_get(struct type1 *t);
 void type1_put(struct type1 *t);
 /* All its devices translate through it. -EBUSY: addresses are being updated; -EINVAL:

@@ -30,7 +30,7 @@ static void look(struct pci_device *dev)
 {
 	struct pci_intx *x = &dev->irqs.intx;
 
-	if (!in_use(&dev->irqs) || x->masked || !x->asserted)
+	if (!in_use(&dev->irqs) || x->masked || x->asleep || !x->asserted)
 		return;
 	x->masked = true;
 	tell(dev);
@@ -73,6 +73,14 @@ void intx_set_disabled(struct pci_device *dev, bool disabled)
 		x->disabled = false;
 		unmask(dev);
 	}
+	port_mutex_unlock(&dev->irqs.lock);
+}
+
+void intx_sleep(struct pci_device *dev, bool asleep)
+{
+	port_mutex_lock(&dev->irqs.lock);
+	dev->irqs.intx.asleep = asleep;
+	look(dev);
 	port_mutex_unlock(&dev->irqs.lock);
 }
 

@@ -54,10 +54,10 @@ static int device_init(struct pci_device *dev)
 	dev->rom.dev = dev;
 	dev->rom.index = VFIO_PCI_ROM_REGION_INDEX;
 	list_init(&dev->channels);
-	list_init(&dev->workers);
-	port_mutex_init(&dev->workers_lock);
 	list_init(&dev->pasids);
 	page_requests_init(&dev->page_requests);
+	list_init(&dev->workers);
+	port_mutex_init(&dev->workers_lock);
 	port_mutex_init(&dev->channels_lock);
 	port_mutex_init(&dev->bind);
 	port_mutex_init(&dev->config_lock);

@@ -115,8 +115,8 @@ static void forget_low_power(struct pci_device *dev)
 	if (dev->wake_fd >= 0)
 		close(dev->wake_fd);
 	dev->wake_fd = -1;
-	dev->wakeable = false;
 	dev->low_power = false;
+	intx_sleep(dev, false);
 }
 
 void reset_disable(struct pci_device *dev)
@@ -128,8 +128,8 @@ void reset_disable(struct pci_device *dev)
 	reset_cut(dev);
 	exports_orphan(dev->exports);
 	mmio_watch_end(dev);
-	bars_unmapped(dev);
 	requesters_set_master(dev, false);
+	bars_unmapped(dev);
 	dma_log_stop(&dev->log);
 	irq_disable(dev);
 	config_restart(dev);
@@ -145,6 +145,7 @@ void reset_disable(struct pci_device *dev)
 /*
  * Linux 7.3: entering revokes, but does not turn memory decoding off, so a dma-buf that
  * is made afterwards is live, and any write that finds decoding on restores the others.
+ * INTx is not told of while the device sleeps, but for the time of an access.
  */
 int reset_low_power_enter(struct pci_device *dev, int wake_fd)
 {
@@ -160,7 +161,7 @@ int reset_low_power_enter(struct pci_device *dev, int wake_fd)
 	} else {
 		dev->low_power = true;
 		dev->wake_fd = wake_fd;
-		dev->wakeable = wake_fd >= 0;
+		intx_sleep(dev, true);
 	}
 	port_rwlock_write_unlock(&dev->memory);
 	return err;
@@ -177,12 +178,15 @@ void reset_low_power_exit(struct pci_device *dev)
 
 void reset_wake(struct pci_device *dev)
 {
-	if (!dev->wakeable)
+	if (!dev->low_power)
 		return;
 	port_rwlock_write_lock(&dev->memory);
 	if (dev->wake_fd >= 0) {
 		irq_signal(dev, dev->wake_fd);
 		forget_low_power(dev);
+	} else if (dev->low_power) {
+		intx_sleep(dev, false);
+		intx_sleep(dev, true);
 	}
 	port_rwlock_write_unlock(&dev->memory);
 }

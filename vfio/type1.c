@@ -34,14 +34,24 @@
 #define ENTRIES_MAX 65535u
 #define PAGE_MASK   (PORT_PAGE_SIZE - 1)
 
-int type1_create(struct machine *m, bool v2, struct type1 **out)
+static const struct iommufd_device_info *info_of_group(const struct vfio_group *g)
+{
+	struct pci_device *dev;
+
+	for_each_in_group(dev, g) return &dev->info;
+	return NULL;
+}
+
+int type1_create(struct machine *m, bool v2, const struct vfio_group *first,
+		 struct type1 **out)
 {
 	struct type1 *t = port_alloc(sizeof(*t));
 	int err;
 
 	if (!t)
 		return -ENOMEM;
-	err = domain_create(m->phys, &pt_vtd_s2, 0, &t->domain);
+	t->first = *info_of_group(first);
+	err = iommufd_unit_paging(&t->first, m->phys, &t->domain);
 	if (err)
 		goto fail;
 	err = ioas_create(&t->ioas);
@@ -85,6 +95,11 @@ void type1_put(struct type1 *t)
 	port_free(t);
 }
 
+bool type1_is_coherent(const struct type1 *t)
+{
+	return t->first.enforces_coherency;
+}
+
 /* ---- groups ----------------------------------------------------------------------- */
 
 static int reserve(struct type1 *t, struct vfio_group *g)
@@ -102,6 +117,20 @@ static int reserve(struct type1 *t, struct vfio_group *g)
 		}
 	}
 	return 0;
+}
+
+/* Can all of its devices use the page table of the first group's? */
+static int check_units(struct type1 *t, struct vfio_group *g)
+{
+	struct pci_device *dev;
+	int err = 0;
+
+	for_each_in_group(dev, g)
+	{
+		if (!err)
+			err = iommufd_unit_check(&dev->info, &t->first, t->domain);
+	}
+	return err;
 }
 
 static void unreserve(struct type1 *t, struct vfio_group *g)
@@ -123,11 +152,15 @@ int type1_attach(struct type1 *t, struct vfio_group *g)
 	int err;
 
 	port_mutex_lock(&t->lock);
-	err = t->nr_stale ? -EBUSY : reserve(t, g);
+	err = t->nr_stale ? -EBUSY : check_units(t, g);
+	if (err)
+		goto out;
+	err = reserve(t, g);
 	if (err)
 		unreserve(t, g);
 	else
 		translate_through(g, t->domain);
+out:
 	port_mutex_unlock(&t->lock);
 	return err;
 }

@@ -19,6 +19,7 @@ struct entry {
 struct type1 {
 	_Atomic unsigned refs;
 	bool v2;
+	struct iommufd_device_info first; /* whose unit made the page table; a copy */
 	struct domain *domain;
 	struct ioas *ioas;
 	struct port_mutex lock;

@@ -349,17 +349,20 @@ static void test_abort(void **state)
 static void test_function_reset_while_busy(void **state)
 {
 	struct bench *b = *state;
+	struct hw_desc d, queued;
 	unsigned long accesses;
-	struct hw_desc d;
 
 	run_long(b, 0);
 	run_long(b, 3);
+	queued = desc(b, OP_NOOP, 0, 0, 0);
+	submit(b, 0, &queued);
 	set_reg(b, R_CMD, 4, DRAIN_ALL << 20);
 	assert_int_equal(reg(b, R_CMDSTS, 4), 1u << 31);
 	set_reg(b, R_CMD, 4, ENABLE_WQ << 20); /* ignored: one at a time */
 	fake_write(b->dev, 2, 0, 8, 1);        /* an eighth of a descriptor */
 	fake_reset(b->dev, UIOMMUFD_RESET_FUNCTION);
 	accesses = atomic_load(&b->dev->accesses);
+	assert_int_equal(record_of(b, &queued)->status, 0);
 	assert_int_equal(reg(b, R_CMDSTS, 4), 0);
 	assert_int_equal(reg(b, R_GENSTS, 4), 0);
 	assert_int_equal(reg(b, R_GROUPS, 8), 0);

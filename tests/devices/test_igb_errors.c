@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "devices/igb_hw.h"
 #include "devices/models.h"
@@ -117,9 +118,10 @@ static void flow(struct igb_bench *b)
 	wait_reset(b);
 	igb_start(b);
 	for (uint32_t i = 0; i < IGB_RING_ENTRIES; i++)
-		b->tx[i] = (struct igb_bench_desc){
-			IGB_TX_BUFFER, 1500 | 3u << 20 | TX_DEXT | TX_EOP | TX_IFCS,
-			1500u << 14};
+		b->tx[i] = (struct igb_bench_desc){IGB_TX_BUFFER,
+						   1500 | 3u << 20 | TX_DEXT | TX_EOP |
+							   TX_IFCS | TX_RS,
+						   1500u << 14};
 	igb_fill_frame(b, 1500, 1);
 }
 
@@ -134,13 +136,32 @@ static void push(struct igb_bench *b)
 		igb_set(b, 0x2818, (rx + IGB_RING_ENTRIES - 1) % IGB_RING_ENTRIES);
 }
 
+/* The same, and the engine is at it. */
+static void push_until_busy(struct igb_bench *b)
+{
+	push(b);
+	while (!igb_get(b, 0x3810))
+		sched_yield();
+}
+
+/* No DMA any more, though there is all that it takes. */
+static void check_quiet(struct igb_bench *b)
+{
+	unsigned long accesses = b->dev->accesses;
+
+	usleep(1000);
+	assert_int_equal(b->dev->accesses, accesses);
+}
+
 static void resets_under_load(void **state)
 {
 	struct igb_bench *b = *state;
 
 	for (unsigned n = 0; n < 200; n++) {
 		flow(b);
-		for (unsigned i = 0; i < n % 7; i++)
+		if (n % 4 < 2)
+			push_until_busy(b);
+		else
 			push(b);
 		if (n & 1) {
 			fake_reset(b->dev, UIOMMUFD_RESET_FUNCTION);
@@ -149,6 +170,7 @@ static void resets_under_load(void **state)
 			wait_reset(b);
 			assert_false(igb_get(b, IGB_CTRL) & CTRL_RST);
 		}
+		check_quiet(b);
 		assert_int_equal(igb_get(b, 0x3810), 0);
 		assert_int_equal(igb_get(b, 0x3808), 0);
 		assert_int_equal(igb_get(b, IGB_TCTL), 0);
@@ -159,26 +181,70 @@ static void resets_under_load(void **state)
 	igb_expect(b, 100, 9);
 }
 
-/* When a queue says that it is off, it touches its memory no more. */
+/* When a queue says that it is off, it touches its memory and registers no more. */
 static void queues_drain(void **state)
 {
 	struct igb_bench *b = *state;
 
 	for (unsigned n = 0; n < 200; n++) {
-		unsigned long accesses;
-
 		flow(b);
-		push(b);
-		if (n & 1)
-			push(b);
+		push_until_busy(b);
 		igb_set(b, 0x3828, 0);
+		igb_set(b, 0x3810, 0);
 		while (igb_get(b, 0x3828) & QUEUE_ENABLE)
 			sched_yield();
-		accesses = b->dev->accesses;
-		assert_int_equal(b->dev->accesses, accesses);
-		igb_rest(b);
-		assert_int_equal(b->dev->accesses, accesses);
+		check_quiet(b);
+		assert_int_equal(igb_get(b, 0x3810), 0);
 	}
+}
+
+/* With the engine held in the middle of an access, until released. */
+static void hold_in_access(struct igb_bench *b)
+{
+	unsigned long before = b->dev->accesses;
+
+	pthread_rwlock_wrlock(&b->dev->space);
+	push(b);
+	while (b->dev->accesses == before)
+		sched_yield();
+}
+
+static void release(struct igb_bench *b)
+{
+	pthread_rwlock_unlock(&b->dev->space);
+}
+
+static void what_is_asked_for_waits_for_the_job(void **state)
+{
+	struct igb_bench *b = *state;
+
+	flow(b);
+	hold_in_access(b);
+	igb_set(b, IGB_CTRL, igb_get(b, IGB_CTRL) | CTRL_RST);
+	assert_true(igb_get(b, IGB_CTRL) & CTRL_RST);
+	assert_false(igb_get(b, IGB_EECD) & EECD_AUTO_RD);
+	assert_int_equal(igb_get(b, 0x3800), IGB_TX_RING);
+	/* Nothing gets in meanwhile. */
+	igb_set(b, 0x3800, 0);
+	assert_int_equal(igb_get(b, 0x3800), IGB_TX_RING);
+	release(b);
+	wait_reset(b);
+	check_quiet(b);
+	assert_int_equal(igb_get(b, 0x3800), 0);
+
+	flow(b);
+	hold_in_access(b);
+	igb_set(b, 0x3828, 0);
+	igb_set(b, 0x3810, 0);
+	assert_true(igb_get(b, 0x3828) & QUEUE_ENABLE);
+	igb_set(b, IGB_CTRL, igb_get(b, IGB_CTRL) | CTRL_GIO_MASTER_OFF);
+	assert_true(igb_get(b, IGB_STATUS) & STATUS_GIO_MASTER);
+	release(b);
+	while (igb_get(b, 0x3828) & QUEUE_ENABLE)
+		sched_yield();
+	assert_false(igb_get(b, IGB_STATUS) & STATUS_GIO_MASTER);
+	check_quiet(b);
+	assert_int_equal(igb_get(b, 0x3810), 0);
 }
 
 static void *unmap_and_map(void *arg)
@@ -279,6 +345,7 @@ int main(void)
 		igb_test(tails_outside_the_ring),
 		igb_test(resets_under_load),
 		igb_test(queues_drain),
+		igb_test(what_is_asked_for_waits_for_the_job),
 		igb_test(memory_comes_and_goes),
 		igb_test(garbage),
 	};

@@ -29,6 +29,9 @@ static void messages_of_vectors(void **state)
 	igb_set(b, IGB_EIMS, 1u << 2 | 1u << 3);
 	assert_int_equal(irqs(b, 2), 1);
 	assert_int_equal(irqs(b, 3), 1);
+	/* Enabling what is enabled is no news. */
+	igb_set(b, IGB_EIMS, 1u << 3);
+	assert_int_equal(irqs(b, 3), 0);
 	/* Vector 2 was cleared and masked by itself, 3 was not. */
 	assert_int_equal(igb_get(b, IGB_EIMS), 1u << 3);
 	assert_int_equal(igb_get(b, IGB_EICR), 1u << 3);

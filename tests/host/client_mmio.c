@@ -8,12 +8,15 @@
 #include "scenarios.h"
 
 #include <pthread.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "examples/ce_driver.h"
 
@@ -137,13 +140,13 @@ static void check_strings(struct registers *r)
 
 	/* ID and VERSION, into memory; then memory into both halves of SCRATCH. */
 	__asm__ volatile("rep movsl" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
-	CHECK(words[0] == CE_ID && words[1] >> 16 == 1 && words[2] == 3 && !n);
+	CHECK(words[0] == CE_ID && words[1] == CE_VERSION && words[2] == 3 && !n);
 	CHECK(from == r->at + 8);
 	from = words;
 	to = (uint32_t *)(uintptr_t)scratch(r);
 	n = 2;
 	__asm__ volatile("rep movsl" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
-	CHECK(*scratch(r) == ((uint64_t)words[1] << 32 | CE_ID));
+	CHECK(*scratch(r) == ((uint64_t)CE_VERSION << 32 | CE_ID));
 	to = (uint32_t *)(uintptr_t)scratch(r);
 	n = 2;
 	__asm__ volatile("rep stosl" : "+D"(to), "+c"(n) : "a"(0x5a) : "memory");
@@ -163,7 +166,7 @@ static void check_vectors(struct registers *r)
 			 :
 			 : "r"(out), "r"(r->at)
 			 : "memory", "xmm7");
-	CHECK(out[0] == *(volatile uint64_t *)r->at && (uint32_t)out[0] == CE_ID);
+	CHECK(out[0] == ((uint64_t)CE_VERSION << 32 | CE_ID));
 	__asm__ volatile("movq (%1), %%xmm7; movq %%xmm7, (%0)"
 			 :
 			 : "r"(scratch(r)), "r"(in + 3)
@@ -275,6 +278,32 @@ void scenario_mmio_fork(void)
 	}
 	CHECK(pid > 0 && waitpid(pid, NULL, 0) == pid);
 	CHECK(*scratch(&r) == 0xfee);
+	registers_close(&r);
+}
+
+/* Who knows from a pidfd that a child has ended need not wait for it. */
+void scenario_mmio_children(void)
+{
+	struct registers r;
+
+	registers_open(&r);
+	for (unsigned i = 0; i < 200; i++) {
+		struct pollfd end = {.events = POLLIN};
+		int status = -1;
+		pid_t pid = fork();
+
+		if (!pid) {
+			*scratch(&r) = i;
+			_exit(3);
+		}
+		CHECK(pid > 0);
+		end.fd = (int)syscall(SYS_pidfd_open, pid, 0);
+		CHECK(end.fd >= 0 && poll(&end, 1, -1) == 1);
+		CHECK(waitpid(pid, &status, WNOHANG) == pid);
+		CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+		CHECK(*scratch(&r) == i);
+		close(end.fd);
+	}
 	registers_close(&r);
 }
 

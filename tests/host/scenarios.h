@@ -48,6 +48,7 @@
 	SCENARIO(mmio_forms)                                                             \
 	SCENARIO(mmio_threads)                                                           \
 	SCENARIO(mmio_fork)                                                              \
+	SCENARIO(mmio_children)                                                          \
 	SCENARIO(mmio_exec)                                                              \
 	SCENARIO(mmio_signals)                                                           \
 	SCENARIO(mmio_memory_off)                                                        \

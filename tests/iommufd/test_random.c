@@ -292,7 +292,17 @@ static void check_dma(struct graph *g)
 	}
 }
 
-static void graph(void **state)
+/* The plain unit, one with first stages, AMD's. */
+static void behind_kind(struct fake_device *d, unsigned kind)
+{
+	struct iommufd_unit_config unit;
+
+	iommufd_unit_defaults(&unit, kind == 2 ? IOMMUFD_UNIT_AMD : IOMMUFD_UNIT_VTD);
+	unit.nesting = kind == 1;
+	device_behind(d, &unit);
+}
+
+static void graph_of(struct fixture *fx, unsigned kind)
 {
 	static void (*const steps[])(struct graph *) = {
 		step_alloc, step_destroy, step_destroy, step_hwpt,   step_bind,
@@ -302,10 +312,12 @@ static void graph(void **state)
 
 	seed();
 	memset(&g, 0, sizeof(g));
-	g.fx = *state;
+	g.fx = fx;
 	g.mem = memfd(PAGE);
-	for (unsigned d = 0; d < DEVICES; d++)
+	for (unsigned d = 0; d < DEVICES; d++) {
 		device_init(&g.dev[d], &g.dev[group_of(d)]);
+		behind_kind(&g.dev[d], kind);
+	}
 	for (int i = 0; i < 20000; i++) {
 		steps[rnd(ARRAY_LEN(steps))](&g);
 		check_dma(&g);
@@ -342,9 +354,23 @@ static uint64_t word(const unsigned char *arena)
 	}
 }
 
-static void noise(void **state)
+static void graph(void **state)
 {
-	struct fixture *fx = *state;
+	graph_of(*state, 0);
+}
+
+static void graph_of_first_stages(void **state)
+{
+	graph_of(*state, 1);
+}
+
+static void graph_of_amd(void **state)
+{
+	graph_of(*state, 2);
+}
+
+static void noise_behind(struct fixture *fx, unsigned kind)
+{
 	/* Ends at a page that nothing is mapped at, so that no answer leaves it. */
 	unsigned char *arena = mmap(NULL, ARENA + PAGE, PROT_READ | PROT_WRITE,
 				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -355,6 +381,7 @@ static void noise(void **state)
 	assert_ptr_not_equal(arena, MAP_FAILED);
 	mprotect(arena + ARENA, PAGE, PROT_NONE);
 	device_init(&d, NULL);
+	behind_kind(&d, kind);
 	assert_ok(device_bind(fx, &d));
 	buf_create(fx, &b, 0x10000, 1);
 	assert_ok(device_attach(&d, ioas_alloc(fx), NULL));
@@ -397,11 +424,21 @@ const char *__tsan_default_options(void)
 	return "detect_deadlocks=0";
 }
 
+static void noise(void **state)
+{
+	noise_behind(*state, 0);
+}
+
+static void noise_with_nesting(void **state)
+{
+	noise_behind(*state, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(graph),
-		TEST(noise),
+		TEST(graph), TEST(graph_of_first_stages), TEST(graph_of_amd),
+		TEST(noise), TEST(noise_with_nesting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,253 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a machine's IOMMUs do for real devices: copy engines behind described units,
- * driven through VFIO. PASIDs, a guest's tables, page requests and who answers them, and
- * AMD's page tables with their dirty bits.
+ * What a machine's IOMMUs do for real devices: a copy engine behind a described unit,
+ * driven through VFIO. PASIDs, a guest's tables, AMD's page tables with their dirty bits,
+ * messages that are translated, coherency.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <pthread.h>
-#include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "examples/ce_driver.h"
-#include "uiommufd/abi/iommufd.h"
-#include "uiommufd/abi/vfio.h"
-#include "uiommufd/uiommufd.h"
-
-#define PAGE       ((uint64_t)4096)
-#define RING_IOVA  ((uint64_t)0x100000)
-#define DATA_IOVA  ((uint64_t)0x200000)
-#define DATA_BYTES ((size_t)64 * 4096)
-#define RING_SIZE  16
-
-struct rig {
-	struct uiommufd_machine *m;
-	int iommu, device;
-	uint32_t devid, ioas;
-	uint64_t registers, config; /* offsets of regions */
-	struct ce ce;
-	void *ring;
-	unsigned char *data; /* mapped at DATA_IOVA of ioas */
-};
-
-static long call(struct rig *r, unsigned long cmd, void *arg)
-{
-	return uiommufd_ioctl(r->m, r->iommu, cmd, arg);
-}
-
-static long device_call(struct rig *r, unsigned long cmd, void *arg)
-{
-	return uiommufd_ioctl(r->m, r->device, cmd, arg);
-}
-
-#define ok(expr)       assert_int_equal((long)(expr), 0)
-#define fails(expr, e) assert_int_equal((long)(expr), -(e))
-
-static uint64_t region(struct rig *r, uint32_t index)
-{
-	struct vfio_region_info info = {.argsz = sizeof(info), .index = index};
-
-	ok(device_call(r, VFIO_DEVICE_GET_REGION_INFO, &info));
-	return info.offset;
-}
-
-static int bus_read(void *arg, uint64_t offset, void *value, size_t n)
-{
-	struct rig *r = arg;
-
-	return uiommufd_pread(r->m, r->device, value, n, r->registers + offset) ==
-			       (ssize_t)n
-		       ? 0
-		       : -EIO;
-}
-
-static int bus_write(void *arg, uint64_t offset, const void *value, size_t n)
-{
-	struct rig *r = arg;
-
-	return uiommufd_pwrite(r->m, r->device, value, n, r->registers + offset) ==
-			       (ssize_t)n
-		       ? 0
-		       : -EIO;
-}
-
-static void *shared(size_t n)
-{
-	void *p =
-		mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	assert_ptr_not_equal(p, MAP_FAILED);
-	return p;
-}
-
-static uint32_t ioas_alloc(struct rig *r)
-{
-	struct iommu_ioas_alloc cmd = {.size = sizeof(cmd)};
-
-	ok(call(r, IOMMU_IOAS_ALLOC, &cmd));
-	return cmd.out_ioas_id;
-}
-
-static long map(struct rig *r, uint32_t ioas, void *p, size_t n, uint64_t iova)
-{
-	struct iommu_ioas_map cmd = {
-		.size = sizeof(cmd),
-		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
-			 IOMMU_IOAS_MAP_WRITEABLE,
-		.ioas_id = ioas,
-		.user_va = (uintptr_t)p,
-		.length = n,
-		.iova = iova,
-	};
-
-	return call(r, IOMMU_IOAS_MAP, &cmd);
-}
-
-static long unmap(struct rig *r, uint32_t ioas, uint64_t iova, size_t n)
-{
-	struct iommu_ioas_unmap cmd = {
-		.size = sizeof(cmd), .ioas_id = ioas, .iova = iova, .length = n};
-
-	return call(r, IOMMU_IOAS_UNMAP, &cmd);
-}
-
-static long attach(struct rig *r, uint32_t pt, uint32_t *hwpt)
-{
-	struct vfio_device_attach_iommufd_pt cmd = {.argsz = sizeof(cmd), .pt_id = pt};
-	long err = device_call(r, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd);
-
-	if (hwpt)
-		*hwpt = cmd.pt_id;
-	return err;
-}
-
-static long attach_pasid(struct rig *r, uint32_t pasid, uint32_t pt)
-{
-	struct vfio_device_attach_iommufd_pt cmd = {.argsz = sizeof(cmd),
-						    .flags = VFIO_DEVICE_ATTACH_PASID,
-						    .pt_id = pt,
-						    .pasid = pasid};
-	long err = device_call(r, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd);
-
-	assert_true(err || cmd.pt_id == pt);
-	return err;
-}
-
-static long detach_pasid(struct rig *r, uint32_t pasid)
-{
-	struct vfio_device_detach_iommufd_pt cmd = {
-		.argsz = sizeof(cmd), .flags = VFIO_DEVICE_DETACH_PASID, .pasid = pasid};
-
-	return device_call(r, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd);
-}
-
-static uint32_t hwpt(struct rig *r, struct iommu_hwpt_alloc cmd)
-{
-	cmd.size = sizeof(cmd);
-	cmd.dev_id = r->devid;
-	ok(call(r, IOMMU_HWPT_ALLOC, &cmd));
-	return cmd.out_hwpt_id;
-}
-
-static long destroy(struct rig *r, uint32_t id)
-{
-	struct iommu_destroy cmd = {.size = sizeof(cmd), .id = id};
-
-	return call(r, IOMMU_DESTROY, &cmd);
-}
-
-static void begin(struct rig *r, const char *iommu, const char *engine)
-{
-	const char *const iommus[] = {iommu, NULL}, *const devices[] = {engine, NULL};
-	struct uiommufd_config config = UIOMMUFD_CONFIG_INIT;
-	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind)};
-	char error[256] = "";
-	uint16_t command = 6; /* memory, bus master */
-
-	*r = (struct rig){0};
-	config.iommus = iommus;
-	config.devices = devices;
-	if (uiommufd_machine_create(&config, error, sizeof(error), &r->m))
-		fail_msg("%s", error);
-	r->iommu = uiommufd_open(r->m, "/dev/iommu", O_RDWR | O_CLOEXEC);
-	r->device = uiommufd_open(r->m, "/dev/vfio/devices/vfio0", O_RDWR | O_CLOEXEC);
-	assert_true(r->iommu >= 0 && r->device >= 0);
-	bind.iommufd = r->iommu;
-	ok(device_call(r, VFIO_DEVICE_BIND_IOMMUFD, &bind));
-	r->devid = bind.out_devid;
-	r->registers = region(r, VFIO_PCI_BAR0_REGION_INDEX);
-	r->config = region(r, VFIO_PCI_CONFIG_REGION_INDEX);
-	assert_int_equal(uiommufd_pwrite(r->m, r->device, &command, 2, r->config + 4), 2);
-	r->ring = shared(PAGE);
-	r->data = shared(DATA_BYTES);
-	r->ioas = ioas_alloc(r);
-	ok(map(r, r->ioas, r->ring, PAGE, RING_IOVA));
-	ok(map(r, r->ioas, r->data, DATA_BYTES, DATA_IOVA));
-}
-
-static void start(struct rig *r)
-{
-	const struct ce_bus bus = {bus_read, bus_write, r};
-
-	ok(ce_start(&r->ce, &bus, r->ring, RING_IOVA, RING_SIZE));
-}
-
-static void end(struct rig *r)
-{
-	uiommufd_close(r->m, r->device);
-	uiommufd_close(r->m, r->iommu);
-	munmap(r->ring, PAGE);
-	munmap(r->data, DATA_BYTES);
-	assert_int_equal(uiommufd_machine_destroy(r->m), 0);
-}
-
-static int submit(struct rig *r, struct ce_desc d)
-{
-	int err = ce_submit(&r->ce, &d);
-
-	return err ? err : ce_kick(&r->ce);
-}
-
-static int execute(struct rig *r, struct ce_desc d)
-{
-	int err = submit(r, d);
-
-	return err ? err : ce_wait(&r->ce);
-}
+#include "iommu_rig.h"
 
 /* ---- PASIDs -------------------------------------------------------------------------
  */
-
-static int copy_by(struct rig *r, uint32_t pasid, uint64_t dst, uint64_t src, uint64_t n)
-{
-	int err = execute(r, (struct ce_desc){.opcode = CE_OP_COPY,
-					      .flags = CE_FLAG_PASID,
-					      .pasid = pasid,
-					      .src = src,
-					      .dst = dst,
-					      .length = n});
-	if (err == -EIO)
-		ce_skip(&r->ce);
-	return err;
-}
-
-static unsigned fault_code(struct rig *r)
-{
-	return CE_ERROR_CODE(r->ce.error.error);
-}
 
 static void test_pasid(void **state)
 {
@@ -421,187 +181,6 @@ static void test_nested_private(void **state)
 	nested(MAP_PRIVATE);
 }
 
-/* ---- page requests --------------------------------------------------------------------
- */
-
-#define LATER ((uint64_t)0x40000000)
-
-struct pages {
-	struct rig r;
-	int faults;
-	uint32_t queue, hwpt;
-};
-
-static void pages_begin(struct pages *p)
-{
-	struct iommu_fault_alloc queue = {.size = sizeof(queue)};
-
-	begin(&p->r, "vtd,page-requests=on,pasid=20", "copy-engine,pri=1");
-	ok(call(&p->r, IOMMU_FAULT_QUEUE_ALLOC, &queue));
-	p->faults = (int)queue.out_fault_fd;
-	p->queue = queue.out_fault_id;
-	p->hwpt =
-		hwpt(&p->r, (struct iommu_hwpt_alloc){.pt_id = p->r.ioas,
-						      .flags = IOMMU_HWPT_FAULT_ID_VALID |
-							       IOMMU_HWPT_ALLOC_PASID,
-						      .fault_id = p->queue});
-}
-
-static void next_fault(struct pages *p, struct iommu_hwpt_pgfault *f)
-{
-	struct pollfd poll = {.fd = p->faults, .events = POLLIN};
-
-	assert_int_equal(uiommufd_poll(p->r.m, &poll, 1, -1), 1);
-	assert_true(poll.revents & POLLIN);
-	assert_int_equal(uiommufd_read(p->r.m, p->faults, f, sizeof(*f)), sizeof(*f));
-}
-
-static void answer(struct pages *p, const struct iommu_hwpt_pgfault *f, uint32_t code)
-{
-	struct iommu_hwpt_page_response r = {.cookie = f->cookie, .code = code};
-
-	assert_int_equal(uiommufd_write(p->r.m, p->faults, &r, sizeof(r)), sizeof(r));
-}
-
-static const struct ce_desc to_later = {
-	.opcode = CE_OP_COPY, .src = DATA_IOVA, .dst = LATER + 100, .length = 2 * 4096};
-
-static void test_page_requests(void **state)
-{
-	struct iommu_hw_info info = {.size = sizeof(info)};
-	struct iommu_hwpt_pgfault f;
-	unsigned char *more = shared(4 * PAGE);
-	struct pages p;
-	struct rig *r = &p.r;
-
-	pages_begin(&p);
-	info.dev_id = r->devid;
-	ok(call(r, IOMMU_GET_HW_INFO, &info));
-	assert_int_equal(info.out_capabilities, 0);
-	ok(attach(r, p.hwpt, NULL));
-	start(r);
-	for (unsigned i = 0; i < 2 * PAGE; i++)
-		r->data[i] = (unsigned char)(i * 13);
-	assert_int_equal(uiommufd_read(r->m, p.faults, &f, sizeof(f)), 0);
-
-	/* Page after page, each mapped when it is asked for. */
-	ok(submit(r, to_later));
-	for (unsigned i = 0; i < 3; i++) {
-		next_fault(&p, &f);
-		assert_int_equal(f.addr, LATER + i * PAGE);
-		assert_int_equal(f.perm, IOMMU_PGFAULT_PERM_WRITE);
-		assert_int_equal(f.flags, IOMMU_PGFAULT_FLAGS_LAST_PAGE);
-		assert_int_equal(f.dev_id, r->devid);
-		ok(map(r, r->ioas, more + i * PAGE, PAGE, f.addr));
-		answer(&p, &f, IOMMUFD_PAGE_RESP_SUCCESS);
-	}
-	ok(ce_wait(&r->ce));
-	assert_memory_equal(more + 100, r->data, 2 * PAGE);
-
-	/* A success that is none is asked about again; then the client gives up. */
-	ok(submit(r, (struct ce_desc){.opcode = CE_OP_COPY,
-				      .src = 64,
-				      .dst = DATA_IOVA,
-				      .length = 8}));
-	next_fault(&p, &f);
-	assert_int_equal(f.perm, IOMMU_PGFAULT_PERM_READ);
-	answer(&p, &f, IOMMUFD_PAGE_RESP_SUCCESS);
-	next_fault(&p, &f);
-	answer(&p, &f, IOMMUFD_PAGE_RESP_INVALID);
-	assert_int_equal(ce_wait(&r->ce), -EIO);
-	assert_int_equal(fault_code(r), CE_CODE_UNMAPPED);
-	ce_skip(&r->ce);
-
-	/* By PASID. */
-	ok(attach_pasid(r, 3, p.hwpt));
-	ok(submit(r, (struct ce_desc){.opcode = CE_OP_FILL,
-				      .flags = CE_FLAG_PASID,
-				      .pasid = 3,
-				      .dst = LATER + 3 * PAGE,
-				      .length = 8}));
-	next_fault(&p, &f);
-	assert_int_equal(f.flags,
-			 IOMMU_PGFAULT_FLAGS_LAST_PAGE | IOMMU_PGFAULT_FLAGS_PASID_VALID);
-	assert_int_equal(f.pasid, 3);
-	/* Leaving is an answer, too. */
-	ok(detach_pasid(r, 3));
-	assert_int_equal(ce_wait(&r->ce), -EIO);
-	close(p.faults);
-	end(r);
-	munmap(more, 4 * PAGE);
-}
-
-/* Nobody answers: a reset does not wait, and what is answered late is nothing. */
-static void test_reset_while_waiting(void **state)
-{
-	struct iommu_hwpt_page_response late = {.code = IOMMUFD_PAGE_RESP_SUCCESS};
-	struct iommu_hwpt_pgfault f;
-	struct pages p;
-	struct rig *r = &p.r;
-	uint16_t command = 6;
-
-	pages_begin(&p);
-	ok(attach(r, p.hwpt, NULL));
-	for (unsigned i = 0; i < 4; i++) {
-		start(r);
-		ok(submit(r, to_later));
-		next_fault(&p, &f);
-		/* The numbers of those that nobody has answered are taken. */
-		assert_int_equal(f.grpid, (i + 1) / 2);
-		ok(device_call(r, VFIO_DEVICE_RESET, NULL));
-		assert_int_equal(
-			uiommufd_pwrite(r->m, r->device, &command, 2, r->config + 4), 2);
-		late.cookie = f.cookie;
-		if (i % 2)
-			assert_int_equal(
-				uiommufd_write(r->m, p.faults, &late, sizeof(late)),
-				sizeof(late));
-	}
-	/* The device works again. */
-	start(r);
-	memset(r->data, 9, 8);
-	ok(execute(r, (struct ce_desc){.opcode = CE_OP_COPY,
-				       .src = DATA_IOVA,
-				       .dst = DATA_IOVA + 8,
-				       .length = 8}));
-	assert_int_equal(r->data[8], 9);
-	/* Closed with a request that is not answered. */
-	ok(submit(r, to_later));
-	next_fault(&p, &f);
-	close(p.faults);
-	end(r);
-}
-
-/* Without a queue, or without PRI, a fault is a fault. */
-static void test_nobody_to_ask(void **state)
-{
-	struct pages p;
-	struct rig r;
-	uint32_t id;
-
-	pages_begin(&p);
-	ok(attach(&p.r, p.r.ioas, NULL));
-	start(&p.r);
-	assert_int_equal(execute(&p.r, to_later), -EIO);
-	close(p.faults);
-	end(&p.r);
-
-	begin(&r, "vtd,page-requests=on", "copy-engine");
-	p = (struct pages){.r = r};
-	{
-		struct iommu_fault_alloc queue = {.size = sizeof(queue)};
-
-		ok(call(&r, IOMMU_FAULT_QUEUE_ALLOC, &queue));
-		id = hwpt(&r,
-			  (struct iommu_hwpt_alloc){.pt_id = r.ioas,
-						    .flags = IOMMU_HWPT_FAULT_ID_VALID,
-						    .fault_id = queue.out_fault_id});
-		fails(attach(&r, id, NULL), ENODEV);
-		close((int)queue.out_fault_fd);
-	}
-	end(&r);
-}
-
 /* ---- AMD ------------------------------------------------------------------------------
  */
 
@@ -653,7 +232,7 @@ static void test_amd(void **state)
 	ok(call(&r, IOMMU_HWPT_GET_DIRTY_BITMAP, &get));
 	assert_int_equal(bits, 0);
 	ok(unmap(&r, r.ioas, DATA_IOVA, DATA_BYTES));
-	assert_int_equal(execute(&r, to_later), -EIO);
+	assert_int_equal(poke(&r, DATA_IOVA), -EIO);
 	end(&r);
 }
 
@@ -687,17 +266,6 @@ static unsigned iova_ranges(struct rig *r, uint32_t ioas, struct iommu_iova_rang
 
 	ok(call(r, IOMMU_IOAS_IOVA_RANGES, &cmd));
 	return cmd.num_iovas;
-}
-
-static int poke(struct rig *r, uint64_t iova)
-{
-	int err = execute(r, (struct ce_desc){.opcode = CE_OP_COPY,
-					      .src = DATA_IOVA,
-					      .dst = iova,
-					      .length = 4});
-	if (err == -EIO)
-		ce_skip(&r->ce);
-	return err;
 }
 
 static void test_sw_msi(void **state)
@@ -759,18 +327,61 @@ static void test_sw_msi(void **state)
 	close(event);
 }
 
+/* ---- coherency ------------------------------------------------------------------------
+ */
+
+static void coherent(const char *iommu, long expected)
+{
+	struct iommu_vfio_ioas compat = {.size = sizeof(compat),
+					 .op = IOMMU_VFIO_IOAS_SET};
+	struct vfio_group_status status = {.argsz = sizeof(status)};
+	int container, group;
+	struct rig r;
+
+	begin(&r, iommu, "copy-engine,group=7");
+	compat.ioas_id = r.ioas;
+	ok(call(&r, IOMMU_VFIO_IOAS, &compat));
+	/* Nothing is attached that might not be. */
+	assert_int_equal(call(&r, VFIO_CHECK_EXTENSION, (void *)VFIO_DMA_CC_IOMMU), 1);
+	ok(attach(&r, r.ioas, NULL));
+	assert_int_equal(call(&r, VFIO_CHECK_EXTENSION, (void *)VFIO_DMA_CC_IOMMU),
+			 expected);
+	uiommufd_close(r.m, r.device);
+
+	/* The same by a container, which has the unit's page table. */
+	container = uiommufd_open(r.m, "/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	group = uiommufd_open(r.m, "/dev/vfio/7", O_RDWR | O_CLOEXEC);
+	assert_true(container >= 0 && group >= 0);
+	ok(uiommufd_ioctl(r.m, group, VFIO_GROUP_GET_STATUS, &status));
+	assert_int_equal(uiommufd_ioctl(r.m, container, VFIO_CHECK_EXTENSION,
+					(void *)VFIO_DMA_CC_IOMMU),
+			 0);
+	ok(uiommufd_ioctl(r.m, group, VFIO_GROUP_SET_CONTAINER, &container));
+	ok(uiommufd_ioctl(r.m, container, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU));
+	assert_int_equal(uiommufd_ioctl(r.m, container, VFIO_CHECK_EXTENSION,
+					(void *)VFIO_DMA_CC_IOMMU),
+			 expected);
+	uiommufd_close(r.m, group);
+	uiommufd_close(r.m, container);
+	r.device = open("/dev/null", O_RDWR);
+	end(&r);
+}
+
+static void test_coherency(void **state)
+{
+	coherent("vtd", 0);
+	coherent("vtd,snoop=on", 1);
+	coherent("vtd,snoop=on,nesting=on", 1);
+	coherent("amd", 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pasid),
-		cmocka_unit_test(test_no_pasid),
-		cmocka_unit_test(test_nested),
-		cmocka_unit_test(test_nested_private),
-		cmocka_unit_test(test_page_requests),
-		cmocka_unit_test(test_reset_while_waiting),
-		cmocka_unit_test(test_nobody_to_ask),
-		cmocka_unit_test(test_amd),
-		cmocka_unit_test(test_sw_msi),
+		cmocka_unit_test(test_pasid),     cmocka_unit_test(test_no_pasid),
+		cmocka_unit_test(test_nested),    cmocka_unit_test(test_nested_private),
+		cmocka_unit_test(test_amd),       cmocka_unit_test(test_sw_msi),
+		cmocka_unit_test(test_coherency),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,19 +54,22 @@ static bool machine_start(struct exec *x)
 {
 	const struct uiommufd_model *const models[] = {&exec_model, NULL};
 	const char *const extensions[] = {"unlimited-memlock", NULL};
-	char text[NDEVS][64], error[256] = "";
+	const char *const iommus[] = {"vtd,name=plain", "vtd,name=records,dirty=on",
+				      NULL};
+	char text[NDEVS][96], error[256] = "";
 	const char *devices[NDEVS + 1] = {NULL};
 	struct uiommufd_config config = UIOMMUFD_CONFIG_INIT;
 	int err;
 
 	for (unsigned i = 0; i < NDEVS; i++) {
-		snprintf(text[i], sizeof(text[i]), "model,group=%u,state=%#llx",
-			 device_group[i] + 1,
+		snprintf(text[i], sizeof(text[i]), "model,group=%u,iommu=%s,state=%#llx",
+			 device_group[i] + 1, device_tracks[i] ? "records" : "plain",
 			 (unsigned long long)(uintptr_t)&x->device[i]);
 		devices[i] = text[i];
 	}
 	config.models = models;
 	config.devices = devices;
+	config.iommus = iommus;
 	config.extensions = extensions;
 	config.selftest = true;
 	err = uiommufd_machine_create(&config, error, sizeof(error), &x->machine);

@@ -126,30 +126,35 @@ static void gen_option(struct gen *g, struct op *op)
 	op->value = chance(g, 10) ? below(g, 4) : below(g, 2);
 }
 
-static bool is_mock(struct gen *g, struct ref_ctx *ctx, uint64_t slot)
+static const struct ref_dev *dev_in(struct gen *g, struct ref_ctx *ctx, uint64_t slot)
 {
 	const struct ref_obj *o =
 		ctx ? ref_obj(ctx, ref_slot(g->ref, slot), DEVICE) : NULL;
 
-	return o && g->ref->dev[o->index].mock;
+	return o ? &g->ref->dev[o->index] : NULL;
 }
 
 static void gen_hwpt_alloc(struct gen *g, struct op *op)
 {
 	struct ref_ctx *ctx = pick_ctx(g, op);
+	const struct ref_dev *d;
+	bool mock;
 
 	op->slot = free_slot(g);
 	op->obj = pick_slot(g, ctx, T(DEVICE));
-	op->pt = chance(g, 4) ? pick_slot(g, ctx, T(HWPT))
-			      : pick_ioas(g, ctx, is_mock(g, ctx, op->obj));
-	if (is_mock(g, ctx, op->obj))
-		op->flags = below(g, 4);
+	d = dev_in(g, ctx, op->obj);
+	mock = d && d->mock;
+	op->pt = chance(g, 4) ? pick_slot(g, ctx, T(HWPT)) : pick_ioas(g, ctx, mock);
+	if (d && d->tracks)
+		op->flags = below(g, 2) * IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
+	if (mock) {
+		op->flags |= below(g, 2) * IOMMU_HWPT_ALLOC_NEST_PARENT;
+		op->value = below(g, 3);
+	}
 	if (chance(g, 4))
 		op->flags = below(g, 16);
 	if (chance(g, 40))
 		op->flags |= 16;
-	if (is_mock(g, ctx, op->obj))
-		op->value = below(g, 3);
 	if (chance(g, 8))
 		op->value = below(g, NDATA);
 }
@@ -595,7 +600,9 @@ static const struct op beginning[] = {
 	{.kind = OP_MOCK, .slot = 8, .pt = 1},
 	{.kind = OP_HWPT_ALLOC, .slot = 11, .obj = 9, .pt = 1, .flags = 2},
 	{.kind = OP_IOAS_ALLOC, .slot = 12},
-	{.kind = OP_ATTACH, .dev = 2, .pt = 12, .slot = 6},
+	{.kind = OP_HWPT_ALLOC, .slot = 13, .obj = 4, .pt = 12, .flags = 2},
+	{.kind = OP_TRACK, .obj = 13, .flags = 1},
+	{.kind = OP_ATTACH, .dev = 2, .pt = 13, .slot = 6},
 };
 
 void gen_start(struct gen *g, uint64_t seed, struct ref *ref)

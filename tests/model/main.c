@@ -237,7 +237,7 @@ static int random_run(const struct options *o, struct script *failed)
 		return 2;
 	}
 	if (!pid)
-		exit(run_all(o, p) ? 0 : 1);
+		end_child(run_all(o, p));
 	waitpid(pid, &status, 0);
 	if (!status) {
 		printf("%lu calls in %lu sequences: no difference\n", p->total,

@@ -160,6 +160,7 @@ struct ref *ref_create(enum ref_wrong wrong)
 		r->buf_slot[i] = -1;
 	for (unsigned i = 0; i < NDEVS; i++) {
 		r->dev[i].used = true;
+		r->dev[i].tracks = device_tracks[i];
 		r->dev[i].group = &r->group[device_group[i]];
 	}
 	for (unsigned i = 0; i < NREGIONS; i++) {

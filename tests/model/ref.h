@@ -99,7 +99,7 @@ struct ref_group {
 
 struct ref_dev {
 	bool used, mock;
-	unsigned mock_flags;
+	bool tracks;         /* its IOMMU can record writes */
 	struct ref_ctx *ctx; /* NULL: not bound */
 	uint32_t id;
 	bool attached;
@@ -262,6 +262,8 @@ void ref_check_map(struct ref *r, const struct op *op, struct outcome *out);
 
 void ref_track(struct ref *r, const struct op *op, struct outcome *out);
 void ref_dirty_get(struct ref *r, const struct op *op, struct outcome *out);
+/* A device has written to the page that @iova lies in. */
+void ref_dirty_write(struct ref_obj *hwpt, uint64_t iova);
 void ref_set_dirty(struct ref *r, const struct op *op, struct outcome *out);
 /* [iova, last] is not mapped there any more. */
 void ref_dirty_forget(struct ref_obj *hwpt, uint64_t iova, uint64_t last);

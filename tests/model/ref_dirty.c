@@ -38,6 +38,12 @@ static void mark(struct ref_obj *h, uint64_t iova)
 	h->dirty[h->nr_dirty++] = (struct ref_dirty){.iova = iova, .sure = true};
 }
 
+void ref_dirty_write(struct ref_obj *hwpt, uint64_t iova)
+{
+	if (hwpt->tracking)
+		mark(hwpt, iova & ~(UNIT - 1));
+}
+
 void ref_track(struct ref *r, const struct op *op, struct outcome *out)
 {
 	struct ref_ctx *ctx = ref_open_ctx(r, op, out);
@@ -71,7 +77,7 @@ void ref_set_dirty(struct ref *r, const struct op *op, struct outcome *out)
 	if (!op->length || op->iova % UNIT || op->length % UNIT || op->length > 64 * UNIT)
 		return;
 	h = ref_obj(ctx, ref_slot(r, op->obj), HWPT);
-	if (!h || !h->tracking) {
+	if (!h || !h->mock || !h->tracking) {
 		out->ret = h ? -EINVAL : -ENOENT;
 		return;
 	}

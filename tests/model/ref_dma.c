@@ -34,6 +34,14 @@ static enum uiommufd_fault_reason translate(struct ref *r, const struct ref_dev 
 	return UIOMMUFD_FAULT_NONE;
 }
 
+/* Of a device that has just reached something. */
+static struct ref_obj *hwpt_of(struct ref *r, const struct op *op)
+{
+	const struct ref_dev *d = &r->dev[op->dev % NDEVS];
+
+	return &d->ctx->obj[d->group->hwpt];
+}
+
 /* One stretch of a transfer that lies in one page on each side. */
 struct step {
 	enum uiommufd_fault_reason reason;
@@ -120,6 +128,8 @@ void ref_dma(struct ref *r, const struct op *op, struct outcome *out)
 			memcpy(s.to, s.from, s.bytes);
 		else
 			memcpy(s.to, bytes + done, s.bytes);
+		if (op->kind != OP_DMA_READ)
+			ref_dirty_write(hwpt_of(r, op), op->iova + done);
 		done += s.bytes;
 	}
 	if (s.reason) {

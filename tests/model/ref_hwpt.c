@@ -161,9 +161,7 @@ static int suits(const struct ref_dev *d, const struct ref_obj *hwpt)
 {
 	if (hwpt->mock != d->mock)
 		return -EINVAL;
-	if (hwpt->tracks && d->mock_flags & MOCK_FLAGS_DEVICE_NO_DIRTY)
-		return -EINVAL;
-	return 0;
+	return hwpt->tracks && !d->tracks ? -EINVAL : 0;
 }
 
 /* @ioas: of the page table, which is not in it yet; 0: it is. */
@@ -309,10 +307,8 @@ void ref_destroy_op(struct ref *r, const struct op *op, struct outcome *out)
 
 static int check_paging(const struct ref_dev *d, uint64_t flags, enum hwpt_data data)
 {
-	bool can_track = d->mock && !(d->mock_flags & MOCK_FLAGS_DEVICE_NO_DIRTY);
-
 	if (flags & ~(FLAG_NEST | FLAG_DIRTY | FLAG_FAULT | FLAG_PASID) ||
-	    (flags & FLAG_DIRTY && !can_track) ||
+	    (flags & FLAG_DIRTY && !d->tracks) ||
 	    (flags & FLAG_FAULT && flags & FLAG_NEST))
 		return -EOPNOTSUPP;
 	if (!d->mock)
@@ -408,7 +404,7 @@ static struct ref_dev *new_mock(struct ref *r, unsigned flags)
 	r->dev[i] = (struct ref_dev){
 		.used = true,
 		.mock = true,
-		.mock_flags = flags,
+		.tracks = !(flags & MOCK_FLAGS_DEVICE_NO_DIRTY),
 		.group = &r->group[NGROUPS + i],
 	};
 	*r->dev[i].group = (struct ref_group){0};

@@ -14,6 +14,14 @@
 
 #define HUNG_SECONDS 30
 
+void end_child(bool ok)
+{
+	if (ok)
+		exit(0);
+	fflush(NULL);
+	_exit(1);
+}
+
 bool script_fails(const struct script *s, enum ref_wrong wrong, bool loud)
 {
 	int status;
@@ -31,7 +39,7 @@ bool script_fails(const struct script *s, enum ref_wrong wrong, bool loud)
 			_exit(CANNOT_RUN);
 		/* A call that does not return is a failure, too. */
 		alarm(HUNG_SECONDS);
-		exit(run_script(s, wrong) ? 0 : 1);
+		end_child(run_script(s, wrong));
 	}
 	waitpid(pid, &status, 0);
 	if (loud && WIFSIGNALED(status))

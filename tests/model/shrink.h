@@ -9,6 +9,12 @@
 
 #include "tests/model/ref.h"
 
+/*
+ * The end of a process that has made calls. One that has stopped at a difference has left
+ * everything as it was, which is no leak for a sanitizer to tell of.
+ */
+void end_child(bool ok) __attribute__((noreturn));
+
 /* Does it fail? What it says goes nowhere, unless @loud. */
 bool script_fails(const struct script *s, enum ref_wrong wrong, bool loud);
 /* @s fails. Answers after how many tries. */

@@ -6,6 +6,7 @@
 #ifndef TESTS_MODEL_WORLD_H
 #define TESTS_MODEL_WORLD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,6 +39,8 @@
 /* BAR 0 is memory, the others are absent. */
 
 static const unsigned device_group[NDEVS] = {0, 0, 1, 2};
+/* Behind an IOMMU that records writes. */
+static const bool device_tracks[NDEVS] = {false, false, true, false};
 
 #define MSI_FIRST      ((uint64_t)0xfee00000)
 #define MSI_LAST       ((uint64_t)0xfeefffff)

@@ -698,6 +698,39 @@ static void test_intx_unmask_fd(void **state)
 	alarm(0);
 }
 
+static long low_power(struct fixture *f, uint32_t nr)
+{
+	struct vfio_device_feature h = {sizeof(h), VFIO_DEVICE_FEATURE_SET | nr};
+
+	return rig_ioctl(&f->rig, f->fd, VFIO_DEVICE_FEATURE, &h);
+}
+
+/* A function in low power is not heard, but while it is accessed. */
+static void test_intx_low_power(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(set(f, INTX, EVENTFD | TRIGGER, 0, 1, f->ev, 4), 0);
+	assert_int_equal(low_power(f, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY), 0);
+	uiommufd_intx(f->model.dev, true);
+	assert_int_equal(take(f->ev[0]), 0);
+	rig_config16(&f->rig, f->fd, 0);
+	assert_int_equal(take(f->ev[0]), 1);
+	uiommufd_intx(f->model.dev, false);
+	assert_int_equal(set(f, INTX, NONE | UNMASK, 0, 1, NULL, 0), 0);
+	uiommufd_intx(f->model.dev, true);
+	assert_int_equal(take(f->ev[0]), 0);
+	assert_int_equal(low_power(f, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT), 0);
+	assert_int_equal(take(f->ev[0]), 1);
+	/* What the client has masked stays masked. */
+	uiommufd_intx(f->model.dev, false);
+	assert_int_equal(set(f, INTX, NONE | MASK, 0, 1, NULL, 0), 0);
+	assert_int_equal(low_power(f, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY), 0);
+	uiommufd_intx(f->model.dev, true);
+	assert_int_equal(low_power(f, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT), 0);
+	assert_int_equal(take(f->ev[0]), 0);
+}
+
 static void test_intx_command(void **state)
 {
 	struct fixture *f = *state;
@@ -739,6 +772,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_msi, setup_all, teardown),
 		cmocka_unit_test_setup_teardown(test_intx, setup_all, teardown),
 		cmocka_unit_test_setup_teardown(test_intx_unmask_fd, setup_all, teardown),
+		cmocka_unit_test_setup_teardown(test_intx_low_power, setup_all, teardown),
 		cmocka_unit_test_setup_teardown(test_intx_command, setup_all, teardown),
 	};
 
