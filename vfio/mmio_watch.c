@@ -6,9 +6,10 @@
  * held over a look at them and what is told of it. watch.lock is a leaf: what is shown
  * and seen changes together. The thread sleeps under scanner.sleep, a leaf.
  *
- * Looking takes no lock but the scanner's: only when something differs are the device's
- * locks taken, and registers read again. They are read from the last to the first, each
- * an acquire: whoever sees a doorbell rung sees what was written before it was.
+ * Looking takes the device's memory lock for reading, which also keeps what is shown in
+ * its place (bar_hide.h); only when something differs are the gate and watch.lock taken,
+ * and registers read again. They are read from the last to the first, each an acquire:
+ * whoever sees a doorbell rung sees what was written before it was.
  */
 #include "vfio/mmio_watch.h"
 
@@ -297,10 +298,10 @@ static bool look(struct mmio_watch *w)
 	struct pci_device *dev = w->dev;
 	bool told = false;
 
-	if (!atomic_load(&w->active) || !any_differs(w))
+	if (!atomic_load(&w->active))
 		return false;
 	port_rwlock_read_lock(&dev->memory);
-	if (dev->decoding) {
+	if (dev->decoding && any_differs(w)) {
 		tell_model(w);
 		told = true;
 	}
