@@ -16,6 +16,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -277,6 +278,58 @@ static void open_it(struct world *w)
 	assert_int_equal(rig_bind(&w->rig, w->devices[VICTIM], w->container, NULL), 0);
 }
 
+static void *unbind(void *arg)
+{
+	struct pci_device *dev = arg;
+
+	pci_device_leave(dev);
+	do
+		pci_device_request(dev);
+	while (!pci_device_wait_closed(dev, 10));
+	return NULL;
+}
+
+/* Who has it open is asked, and lets go. */
+static void unbind_it(struct world *w)
+{
+	struct {
+		struct vfio_irq_set set;
+		int32_t fd;
+	} irq = {.set = {.argsz = sizeof(irq),
+			 .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+			 .index = VFIO_PCI_REQ_IRQ_INDEX,
+			 .count = 1},
+		 .fd = eventfd(0, EFD_CLOEXEC)};
+	pthread_t thread;
+	uint64_t asked;
+
+	assert_true(irq.fd >= 0);
+	assert_int_equal(
+		rig_ioctl(&w->rig, w->devices[VICTIM], VFIO_DEVICE_SET_IRQS, &irq), 0);
+	assert_int_equal(pthread_create(&thread, NULL, unbind, w->rig.devices[VICTIM]),
+			 0);
+	assert_int_equal(read(irq.fd, &asked, sizeof(asked)), sizeof(asked));
+	close_it(w);
+	pthread_join(thread, NULL);
+	close(irq.fd);
+	assert_false(pci_device_bound(w->rig.devices[VICTIM]));
+}
+
+/* The old group's descriptor leads nowhere any more. */
+static void bind_it(struct world *w)
+{
+	pci_device_bind(w->rig.devices[VICTIM]);
+	if (!w->ioas) {
+		rig_close(&w->rig, w->groups[VICTIM]);
+		w->groups[VICTIM] = rig_open_group(&w->rig, VICTIM);
+		assert_true(w->groups[VICTIM] >= 0);
+		assert_int_equal(rig_ioctl(&w->rig, w->groups[VICTIM],
+					   VFIO_GROUP_SET_CONTAINER, &w->container),
+				 0);
+	}
+	open_it(w);
+}
+
 static void nothing(struct world *w)
 {
 }
@@ -303,6 +356,7 @@ static const struct event {
 	{"D3hot", d3hot, d0},
 	{"low power", sleeps, wakes},
 	{"close", close_it, open_it},
+	{"unbind", unbind_it, bind_it},
 };
 
 /* ---- the peers -------------------------------------------------------------------- */
