@@ -11,6 +11,8 @@
  */
 #include "tests/vfio/rig.h"
 
+#include "iommufd/unit.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -24,6 +26,8 @@
 #define BAR       2
 #define BAR_BYTES ((size_t)1 << 20)
 #define I         0x10000000ull
+#define TABLES    0x40000000ull /* of a guest: where its memory has them */
+#define PAGE      4096ull
 #define AF        0xb4 /* the control of the Advanced Features capability */
 
 enum { VICTIM, NEIGHBOUR, SENDER, OTHER, DEVICES };
@@ -36,7 +40,8 @@ struct world {
 	uint32_t ids[DEVICES]; /* in the iommufd */
 	uint32_t ioas, copy;
 	int dmabuf;
-	unsigned char *view; /* the client's mapping of the BAR */
+	struct iommufd_unit unit; /* with nesting */
+	unsigned char *view;      /* the client's mapping of the BAR */
 	_Atomic bool stop;
 	_Atomic unsigned long arrived[2], faulted[2];
 };
@@ -106,6 +111,73 @@ static void by_two_domains(struct world *w)
 	alloc.pt_id = w->ioas;
 	assert_int_equal(rig_ioctl(&w->rig, w->container, IOMMU_HWPT_ALLOC, &alloc), 0);
 	assert_int_equal(rig_attach(&w->rig, w->devices[OTHER], alloc.out_hwpt_id), 0);
+	map_dmabuf(w);
+}
+
+/* A guest's tables, of four levels: IOVA I and on are the same addresses of the guest. */
+static int make_tables(void)
+{
+	int fd = memfd_create("tables", MFD_CLOEXEC);
+	uint64_t *table;
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, 4 * PAGE), 0);
+	table = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(table, MAP_FAILED);
+	table[I >> 39 & 511] = (TABLES + PAGE) | 7;
+	table[512 + (I >> 30 & 511)] = (TABLES + 2 * PAGE) | 7;
+	table[1024 + (I >> 21 & 511)] = (TABLES + 3 * PAGE) | 7;
+	for (unsigned i = 0; i < BAR_BYTES / PAGE; i++)
+		table[1536 + i] = (I + i * PAGE) | 7;
+	munmap(table, 4 * PAGE);
+	return fd;
+}
+
+static uint32_t make_stage(struct world *w)
+{
+	struct iommu_hwpt_vtd_s1 s1 = {.pgtbl_addr = TABLES, .addr_width = 48};
+	struct iommu_hwpt_alloc parent = {
+		.size = sizeof(parent),
+		.flags = IOMMU_HWPT_ALLOC_NEST_PARENT,
+		.dev_id = w->ids[SENDER],
+		.pt_id = w->ioas,
+	};
+	struct iommu_hwpt_alloc stage = {
+		.size = sizeof(stage),
+		.dev_id = w->ids[SENDER],
+		.data_type = IOMMU_HWPT_DATA_VTD_S1,
+		.data_len = sizeof(s1),
+		.data_uptr = (uintptr_t)&s1,
+	};
+
+	assert_int_equal(rig_ioctl(&w->rig, w->container, IOMMU_HWPT_ALLOC, &parent), 0);
+	stage.pt_id = parent.out_hwpt_id;
+	assert_int_equal(rig_ioctl(&w->rig, w->container, IOMMU_HWPT_ALLOC, &stage), 0);
+	return stage.out_hwpt_id;
+}
+
+/* The BAR in a guest's memory, reached through the guest's own tables. */
+static void by_nesting(struct world *w)
+{
+	struct iommufd_unit_config config;
+	uint32_t stage;
+	const char *why;
+	int tables;
+
+	iommufd_unit_defaults(&config, IOMMUFD_UNIT_VTD);
+	config.nesting = true;
+	assert_int_equal(iommufd_unit_init(&w->unit, &config, &why), 0);
+	for (unsigned i = 0; i < DEVICES; i++)
+		iommufd_unit_connect(&w->unit, &w->rig.devices[i]->info);
+	bind_all(w);
+	tables = make_tables();
+	assert_int_equal(
+		rig_map_file(&w->rig, w->container, w->ioas, tables, 0, 4 * PAGE, TABLES),
+		0);
+	close(tables);
+	stage = make_stage(w);
+	assert_int_equal(rig_attach(&w->rig, w->devices[SENDER], stage), 0);
+	assert_int_equal(rig_attach(&w->rig, w->devices[OTHER], stage), 0);
 	map_dmabuf(w);
 }
 
@@ -340,7 +412,7 @@ static const struct path {
 } paths[] = {
 	{"MAP_FILE", by_file},           {"COPY", by_copy},
 	{"two domains", by_two_domains}, {"type1 address", by_type1},
-	{"compat", by_compat},
+	{"compat", by_compat},           {"nested", by_nesting},
 };
 
 static const struct event {
