@@ -71,6 +71,13 @@ uint64_t region_offset(int fd, unsigned index, uint64_t *size, uint32_t *flags);
 /* Let the device write @value over the @n bytes at @iova. */
 int device_fill(struct device *d, uint64_t iova, uint64_t value, uint64_t n);
 
+/* A dma-buf of the first @length bytes of BAR 2; -1 and errno. */
+int device_export(struct device *d, uint64_t length);
+
+/* client_process.c: descriptors through a socket. */
+void send_fd(int sock, int fd);
+int receive_fd(int sock);
+
 /* Runs @fn in a child; its exit status. */
 int in_child(void (*fn)(void *arg), void *arg);
 

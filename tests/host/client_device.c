@@ -322,13 +322,25 @@ void scenario_regions(void)
 	device_close(&d);
 }
 
-void scenario_dmabuf(void)
+int device_export(struct device *d, uint64_t length)
 {
 	struct {
 		struct vfio_device_feature head;
 		struct vfio_device_feature_dma_buf buf;
 		struct vfio_region_dma_range range;
 	} f = {0};
+
+	f.head.argsz = sizeof(f);
+	f.head.flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_BUF;
+	f.buf.region_index = VFIO_PCI_BAR2_REGION_INDEX;
+	f.buf.open_flags = O_RDWR | O_CLOEXEC;
+	f.buf.nr_ranges = 1;
+	f.range.length = length;
+	return ioctl(d->fd, VFIO_DEVICE_FEATURE, &f);
+}
+
+void scenario_dmabuf(void)
+{
 	struct iommu_ioas_map_file m = {
 		.size = sizeof(m),
 		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
@@ -342,13 +354,7 @@ void scenario_dmabuf(void)
 
 	device_open(&d, CDEV0);
 	bar2 = region_offset(d.fd, VFIO_PCI_BAR2_REGION_INDEX, NULL, NULL);
-	f.head.argsz = sizeof(f);
-	f.head.flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_BUF;
-	f.buf.region_index = VFIO_PCI_BAR2_REGION_INDEX;
-	f.buf.open_flags = O_RDWR | O_CLOEXEC;
-	f.buf.nr_ranges = 1;
-	f.range.length = 2 * PAGE;
-	buf = ioctl(d.fd, VFIO_DEVICE_FEATURE, &f);
+	buf = device_export(&d, 2 * PAGE);
 	CHECK(buf >= 0);
 	CHECK(lseek(buf, 0, SEEK_END) == 2 * PAGE);
 	CHECK(fcntl(buf, F_GETFD) == FD_CLOEXEC);

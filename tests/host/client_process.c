@@ -195,7 +195,7 @@ void scenario_first_thread_gone(void)
 	pthread_exit(NULL);
 }
 
-static void send_fd(int sock, int fd)
+void send_fd(int sock, int fd)
 {
 	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = {0}, byte = 0;
 	struct iovec iov = {&byte, 1};
@@ -212,7 +212,7 @@ static void send_fd(int sock, int fd)
 	CHECK(sendmsg(sock, &msg, 0) == 1);
 }
 
-static int receive_fd(int sock)
+int receive_fd(int sock)
 {
 	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))), byte;
 	struct iovec iov = {&byte, 1};

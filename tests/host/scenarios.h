@@ -25,6 +25,7 @@
 	SCENARIO(dma_exec)                                                               \
 	SCENARIO(regions)                                                                \
 	SCENARIO(dmabuf)                                                                 \
+	SCENARIO(kill_exporter)                                                          \
 	SCENARIO(memlock)                                                                \
 	SCENARIO(queue)                                                                  \
 	SCENARIO(ioeventfd)                                                              \
