@@ -468,8 +468,11 @@ static bool start_all(struct workers *w, const char *uiommufd, const char *self)
 		_exit(bare_worker());
 	if (!start(&w->traced))
 		return false;
-	if (!w->traced.pid)
+	if (!w->traced.pid) {
+		/* All but its own: or the other would not see the end of its orders. */
+		close_range(5, ~0u, 0);
 		_exit(traced_worker());
+	}
 	return start_run(&w->run, uiommufd, self, "copy-engine") &&
 	       start_run(&w->fault, uiommufd, self, "copy-engine,mmio=fault") &&
 	       start_run(&w->watch, uiommufd, self, "copy-engine,mmio=watch");

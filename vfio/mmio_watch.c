@@ -30,7 +30,7 @@
 #define SPIN_NS 100000
 /* and then after pauses that double, from the first to the second. */
 #define PAUSE_MIN_NS 20000
-#define PAUSE_MAX_NS 4000000
+#define PAUSE_MAX_NS 10000000
 #define RELAX_ROUNDS 16
 #define WORD         4u
 #define CELLS_MAX    65536u
