@@ -234,7 +234,11 @@ int uiommufd_parse_size(const char *text, uint64_t *bytes);
 
 /* ---- memory ------------------------------------------------------------------- */
 
-/* The first byte of a UIOMMUFD_BAR_MEMORY BAR; valid for the device's whole life. */
+/*
+ * The first byte of a UIOMMUFD_BAR_MEMORY BAR; valid for the device's whole life. To be
+ * touched from callbacks and from workers only: both rest while the memory behind it is
+ * exchanged, as it is when memory decoding is switched with mappings there.
+ */
 void *uiommufd_bar_memory(struct uiommufd_device *dev, unsigned bar);
 
 /* ---- watched registers ---------------------------------------------------------- */
