@@ -207,6 +207,12 @@ static struct leaf *find_leaf(const struct range_map *m, uint64_t key)
 	return as_leaf(node);
 }
 
+void range_map_prefetch(const struct range_map *m, uint64_t key)
+{
+	if (m->root)
+		prefetch_node(&find_leaf(m, key)->node);
+}
+
 /* As find_leaf(), and note the way; the leaf's slot is the number of starts <= @key. */
 static struct leaf *find_path(const struct range_map *m, uint64_t key, struct path *path)
 {
