@@ -327,6 +327,11 @@ void irq_replace(int *slot, int fd);
 int intx_trigger(const struct irq_request *r);
 int intx_mask(const struct irq_request *r);
 int intx_unmask(const struct irq_request *r);
+/*
+ * Forget an unmasking eventfd that no client has open any more, as Linux does when it is
+ * closed. Without the lock. True: there was one.
+ */
+bool intx_forget_unmask(struct pci_device *dev);
 /* The watch that is left is the caller's to remove, without the lock. */
 struct watch *intx_disable(struct pci_device *dev);
 

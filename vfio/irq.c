@@ -403,6 +403,16 @@ static int map_messages(struct pci_device *dev)
 	return err;
 }
 
+static int act_locked(const struct irq_request *r)
+{
+	int err;
+
+	port_mutex_lock(&r->dev->irqs.lock);
+	err = act(r);
+	port_mutex_unlock(&r->dev->irqs.lock);
+	return err;
+}
+
 long irq_set_ioctl(struct uapi_call *call)
 {
 	struct watch *gone = NULL;
@@ -429,9 +439,10 @@ long irq_set_ioctl(struct uapi_call *call)
 		err = map_messages(r.dev);
 	if (!err) {
 		r.data = data;
-		port_mutex_lock(&r.dev->irqs.lock);
-		err = act(&r);
-		port_mutex_unlock(&r.dev->irqs.lock);
+		err = act_locked(&r);
+		/* The one answer of this kind: INTx is unmasked by another eventfd. */
+		if (err == -EBUSY && intx_forget_unmask(r.dev))
+			err = act_locked(&r);
 		watch_remove(gone);
 	}
 	port_free(data);

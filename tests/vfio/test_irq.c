@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -698,6 +699,36 @@ static void test_intx_unmask_fd(void **state)
 	alarm(0);
 }
 
+/* The eventfd goes when its last descriptor is closed, wherever that is. */
+static void test_intx_unmask_closed(void **state)
+{
+	struct fixture *f = *state;
+	int32_t first = eventfd(0, EFD_CLOEXEC), none = -1;
+	int release[2];
+	pid_t pid;
+
+	assert_int_equal(set(f, INTX, EVENTFD | TRIGGER, 0, 1, f->ev, 4), 0);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, &first, 4), 0);
+	assert_int_equal(pipe(release), 0);
+	pid = fork();
+	if (!pid) {
+		char c;
+
+		close(release[1]);
+		_exit(read(release[0], &c, 1) != 0);
+	}
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, f->ev + 1, 4), -EBUSY);
+	close(first);
+	/* The child has it, too. */
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, f->ev + 1, 4), -EBUSY);
+	close(release[0]);
+	close(release[1]);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, f->ev + 1, 4), 0);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, f->ev + 1, 4), -EBUSY);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, &none, 4), 0);
+}
+
 static long low_power(struct fixture *f, uint32_t nr)
 {
 	struct vfio_device_feature h = {sizeof(h), VFIO_DEVICE_FEATURE_SET | nr};
@@ -772,6 +803,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_msi, setup_all, teardown),
 		cmocka_unit_test_setup_teardown(test_intx, setup_all, teardown),
 		cmocka_unit_test_setup_teardown(test_intx_unmask_fd, setup_all, teardown),
+		cmocka_unit_test_setup_teardown(test_intx_unmask_closed, setup_all,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_intx_low_power, setup_all, teardown),
 		cmocka_unit_test_setup_teardown(test_intx_command, setup_all, teardown),
 	};
