@@ -165,6 +165,22 @@ static void check_traced_scenario(void **state)
 	check(*state, argv);
 }
 
+/* The same client on the real KVM. */
+static void test_kvm_native(void **state)
+{
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		execl(client, "client", "kvm-native", NULL);
+		_exit(124);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static void test_watched_engine(void **state)
 {
 	const char *argv[] = {
@@ -395,6 +411,7 @@ int main(void)
 				MMIO_SCENARIOS(TRACED_SCENARIO_TEST)
 					SRIOV_SCENARIOS(SRIOV_SCENARIO_TEST)
 						cmocka_unit_test(test_watched_engine),
+		cmocka_unit_test(test_kvm_native),
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_signals_are_passed_on),
 		cmocka_unit_test(test_background),
