@@ -211,7 +211,7 @@ static void test_iommus(void **state)
 	expect_iommu_error("amd,nesting=on", "m", "only VT-d");
 	expect_iommu_error("amd,snoop=off", "m", "always snoop");
 	expect_iommu_error("vtd,reserved=0xfee10000-0xfee10fff", "m", "overlap");
-	expect_iommu_error("vtd,sw-msi=0x1001", "m", "messages");
+	expect_iommu_error("vtd,sw-msi=0x1001", "m", "sw-msi needs");
 	expect_iommu_error("vtd,name=a", "m,iommu=b", "no such IOMMU");
 }
 
