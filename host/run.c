@@ -39,6 +39,7 @@
 #include "host/fail_nth.h"
 #include "host/filter.h"
 #include "host/host.h"
+#include "host/kvm_vfio.h"
 #include "host/launch.h"
 #include "host/log.h"
 #include "host/notify.h"
@@ -145,11 +146,14 @@ static int make_machine(struct session *s, const struct run_options *o)
 	config.extensions = o->extensions;
 	config.selftest = o->selftest;
 	err = machine_create(&config, error, sizeof(error), &s->host.machine);
-	free(json);
-	if (err)
+	/* With nothing else on the command line it is the file that is wrong. */
+	if (err && json && !o->devices && !o->iommus && !o->extensions)
+		complain("%s: %s", o->machine_file, error);
+	else if (err)
 		complain("%s", error);
 	else if (s->log)
 		s->host.machine->trace = log_trace(s->log);
+	free(json);
 	return err;
 }
 
@@ -179,6 +183,8 @@ static int make_host(struct session *s, const struct run_options *o)
 	err = attr_files_create(&s->host.attr_files);
 	if (!err)
 		err = process_table_create(&s->host.processes);
+	if (!err)
+		err = kvm_vfios_create(&s->host.kvm_vfios);
 	if (!err && o->selftest)
 		err = fail_nth_create(s->host.view, &s->host.fail_nth);
 	if (!err)
@@ -344,6 +350,7 @@ static int finish(struct session *s)
 		let_go(s->host.machine->files);
 	process_table_destroy(s->host.processes);
 	left = machine_destroy(s->host.machine);
+	kvm_vfios_destroy(s->host.kvm_vfios);
 	fail_nth_destroy(s->host.fail_nth);
 	view_destroy(s->host.view);
 	pci_bus_destroy(s->host.pci);

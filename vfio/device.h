@@ -66,6 +66,12 @@ struct pci_intx {
 	struct watch *unmask; /* an eventfd that unmasks; NULL: none */
 };
 
+/* MSI's vectors that are masked, bit by bit (irq_msi.c). */
+struct pci_msi_masks {
+	uint32_t mask, pending; /* the function's registers */
+	uint32_t linux_mask;    /* what Linux would write to the mask */
+};
+
 /*
  * Who is told of interrupts. All eventfds are duplicates of ours; -1: nobody. Of INTx,
  * MSI and MSI-X at most one is enabled.
@@ -76,6 +82,7 @@ struct pci_irqs {
 	struct pci_intx intx;
 	int *vectors;     /* of MSI or MSI-X */
 	unsigned enabled; /* MSI: how many there are, from 0 on */
+	struct pci_msi_masks msi;
 	unsigned msi_log; /* the most that MSI's Multiple Message Enable may say */
 	int err, req;
 	struct signaller signaller;
@@ -327,8 +334,25 @@ void irq_replace(int *slot, int fd);
 int intx_trigger(const struct irq_request *r);
 int intx_mask(const struct irq_request *r);
 int intx_unmask(const struct irq_request *r);
+/*
+ * Forget an unmasking eventfd that no client has open any more, as Linux does when it is
+ * closed. Without the lock. True: there was one.
+ */
+bool intx_forget_unmask(struct pci_device *dev);
 /* The watch that is left is the caller's to remove, without the lock. */
 struct watch *intx_disable(struct pci_device *dev);
+
+/* MSI's masks: irq_msi.c. With the lock held: is the vector's message to wait? */
+bool msi_holds(struct pci_device *dev, unsigned vector);
+/* MSI was enabled, with no eventfd so far; a vector has one, or none; it was disabled. */
+void msi_enabled(struct pci_device *dev);
+void msi_vector_used(struct pci_device *dev, unsigned vector, bool used);
+void msi_disabled(struct pci_device *dev);
+/* Without the lock. The function was reset. */
+void msi_reset(struct pci_device *dev);
+void msi_read_masks(struct pci_device *dev, uint32_t *mask, uint32_t *pending);
+/* A client writes @bits of the mask. */
+void msi_write_mask(struct pci_device *dev, uint32_t value, uint32_t bits);
 
 /* COMMAND.INTx_Disable as a client has written it. With config_lock held. */
 void intx_set_disabled(struct pci_device *dev, bool disabled);

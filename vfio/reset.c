@@ -54,6 +54,7 @@ bool reset_possible(const struct pci_device *dev)
 void reset_model(struct pci_device *dev, enum uiommufd_reset kind)
 {
 	uiommufd_intx(&dev->api, false);
+	msi_reset(dev);
 	if (!dev->ops.reset)
 		return;
 	gate_enter(&dev->gate);

@@ -146,6 +146,8 @@ struct uiommufd_device_desc {
 	unsigned msix_bar;
 	uint32_t msix_table_offset, msix_pba_offset; /* 8-aligned */
 	unsigned msi_vectors;  /* 0: no MSI capability; else a power of two <= 32 */
+	/* ... which can be masked one by one: a masked vector's message is pending. */
+	bool msi_masks;
 	uint8_t interrupt_pin; /* 0: no INTx; 1 to 4: INTA# to INTD# */
 	bool flr;           /* has Function Level Reset, by its PCI Express capability */
 	bool af;            /* the same by an Advanced Features capability */

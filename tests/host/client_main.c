@@ -23,6 +23,7 @@ static const struct {
 } helpers[] = {
 	{"mmio-exec-2", scenario_mmio_exec_2},
 	{"dma-exec-2", scenario_dma_exec_2},
+	{"kvm-native", scenario_kvm_native},
 	{"exec-2", scenario_exec_2},
 	{"background", scenario_background},
 	{"await", scenario_await},

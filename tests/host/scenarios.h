@@ -80,6 +80,7 @@ DSA_SCENARIOS(DECLARE)
 /* Helpers of others, with arguments; not run by themselves. */
 void scenario_dma_exec_2(int argc, char **argv);
 void scenario_mmio_exec_2(int argc, char **argv);
+void scenario_kvm_native(int argc, char **argv);
 void scenario_exec_2(int argc, char **argv);
 void scenario_background(int argc, char **argv);
 void scenario_await(int argc, char **argv);

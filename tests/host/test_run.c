@@ -175,6 +175,22 @@ static void check_dsa_scenario(void **state)
 	check(*state, argv);
 }
 
+/* The same client on the real KVM. */
+static void test_kvm_native(void **state)
+{
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		execl(client, "client", "kvm-native", NULL);
+		_exit(124);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static void test_watched_engine(void **state)
 {
 	const char *argv[] = {
@@ -407,6 +423,7 @@ int main(void)
 				TRACED_SCENARIO_TEST) SRIOV_SCENARIOS(SRIOV_SCENARIO_TEST)
 				DSA_SCENARIOS(DSA_SCENARIO_TEST)
 					cmocka_unit_test(test_watched_engine),
+		cmocka_unit_test(test_kvm_native),
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_signals_are_passed_on),
 		cmocka_unit_test(test_background),

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -615,6 +616,114 @@ static void test_msi(void **state)
 	assert_int_equal(set(f, MSI, EVENTFD | MASK, 0, 1, f->ev, 4), -ENOTTY);
 }
 
+/* ---- MSI with masks --------------------------------------------------------------- */
+
+#define MASKS_CAP   0x48
+#define MASK_REG    (MASKS_CAP + 0x10)
+#define PENDING_REG (MASKS_CAP + 0x14)
+
+static int setup_masks(void **state)
+{
+	struct fixture *f;
+
+	setup_all(state);
+	f = *state;
+	rig_close(&f->rig, f->fd);
+	rig_close(&f->rig, f->iommu);
+	rig_destroy(&f->rig);
+	f->model.desc.msi_masks = true;
+	rig_create(&f->rig, &f->model, 1);
+	f->iommu = rig_open_iommu(&f->rig);
+	f->fd = rig_open(&f->rig, 0);
+	assert_int_equal(rig_bind(&f->rig, f->fd, f->iommu, NULL), 0);
+	return 0;
+}
+
+static unsigned get8(struct fixture *f, unsigned at)
+{
+	uint8_t v = 0;
+
+	assert_int_equal(rig_pread(&f->rig, f->fd, &v, 1,
+				   VFILE_REGION(VFIO_PCI_CONFIG_REGION_INDEX) + at),
+			 1);
+	return v;
+}
+
+static void put8(struct fixture *f, unsigned at, uint8_t v)
+{
+	assert_int_equal(rig_pwrite(&f->rig, f->fd, &v, 1,
+				    VFILE_REGION(VFIO_PCI_CONFIG_REGION_INDEX) + at),
+			 1);
+}
+
+/* Vectors 0 to 2 of 4 have eventfds. */
+static void test_msi_masks(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(rig_config16(&f->rig, f->fd, MASKS_CAP + 2), 0x184);
+	assert_int_equal(get8(f, MASK_REG), 0);
+	assert_int_equal(set(f, MSI, EVENTFD | TRIGGER, 0, 3, f->ev, 12), 0);
+	/* Linux masks what nobody is told of. */
+	assert_int_equal(get8(f, MASK_REG), 0x8);
+	for (unsigned i = 0; i < 4; i++)
+		uiommufd_irq(f->model.dev, i);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(take(f->ev[i]), i < 3);
+	assert_int_equal(get8(f, PENDING_REG), 0x8);
+	/* Masked by the client: pending, and told once. */
+	put8(f, MASK_REG, 0xff);
+	assert_int_equal(get8(f, MASK_REG), 0xf);
+	uiommufd_irq(f->model.dev, 1);
+	uiommufd_irq(f->model.dev, 1);
+	assert_int_equal(take(f->ev[1]), 0);
+	assert_int_equal(get8(f, PENDING_REG), 0xa);
+	put8(f, PENDING_REG, 0);
+	put8(f, MASK_REG + 1, 0);
+	assert_int_equal(get8(f, PENDING_REG), 0xa);
+	put8(f, MASK_REG, 0xd);
+	assert_int_equal(get8(f, PENDING_REG), 0x8);
+	assert_int_equal(take(f->ev[1]), 1);
+	/* VFIO's own triggers pass by the masks. */
+	assert_int_equal(set(f, MSI, NONE | TRIGGER, 0, 1, NULL, 0), 0);
+	assert_int_equal(take(f->ev[0]), 1);
+}
+
+/* What Linux writes replaces what the client wrote. */
+static void test_msi_masks_of_linux(void **state)
+{
+	struct fixture *f = *state;
+
+	put8(f, MASK_REG, 0x3);
+	assert_int_equal(get8(f, MASK_REG), 0x3);
+	assert_int_equal(set(f, MSI, EVENTFD | TRIGGER, 0, 3, f->ev, 12), 0);
+	assert_int_equal(get8(f, MASK_REG), 0x8);
+	put8(f, MASK_REG, 0x1);
+	uiommufd_irq(f->model.dev, 0);
+	assert_int_equal(take(f->ev[0]), 0);
+	assert_int_equal(set(f, MSI, EVENTFD | TRIGGER, 2, 1, (int32_t[]){-1}, 4), 0);
+	assert_int_equal(get8(f, MASK_REG), 0xc);
+	assert_int_equal(take(f->ev[0]), 1);
+	/* A vector that pauses is told of afterwards. */
+	uiommufd_irq(f->model.dev, 2);
+	assert_int_equal(get8(f, PENDING_REG), 0x4);
+	assert_int_equal(set(f, MSI, EVENTFD | TRIGGER, 2, 1, f->ev + 2, 4), 0);
+	assert_int_equal(take(f->ev[2]), 1);
+	/* A reset forgets what was pending. */
+	put8(f, MASK_REG, 0xf);
+	uiommufd_irq(f->model.dev, 0);
+	assert_int_equal(rig_reset(&f->rig, f->fd), 0);
+	assert_int_equal(get8(f, MASK_REG), 0x8);
+	assert_int_equal(get8(f, PENDING_REG), 0);
+	assert_int_equal(take(f->ev[0]), 0);
+	/* Off, nothing is masked. */
+	put8(f, MASK_REG, 0xf);
+	assert_int_equal(set(f, MSI, NONE | TRIGGER, 0, 0, NULL, 0), 0);
+	assert_int_equal(get8(f, MASK_REG), 0);
+	uiommufd_irq(f->model.dev, 0);
+	assert_int_equal(get8(f, PENDING_REG), 0);
+}
+
 static bool line_shows(struct fixture *f)
 {
 	return rig_config16(&f->rig, f->fd, STATUS) & 0x8;
@@ -698,6 +807,36 @@ static void test_intx_unmask_fd(void **state)
 	alarm(0);
 }
 
+/* The eventfd goes when its last descriptor is closed, wherever that is. */
+static void test_intx_unmask_closed(void **state)
+{
+	struct fixture *f = *state;
+	int32_t first = eventfd(0, EFD_CLOEXEC), none = -1;
+	int release[2];
+	pid_t pid;
+
+	assert_int_equal(set(f, INTX, EVENTFD | TRIGGER, 0, 1, f->ev, 4), 0);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, &first, 4), 0);
+	assert_int_equal(pipe(release), 0);
+	pid = fork();
+	if (!pid) {
+		char c;
+
+		close(release[1]);
+		_exit(read(release[0], &c, 1) != 0);
+	}
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, f->ev + 1, 4), -EBUSY);
+	close(first);
+	/* The child has it, too. */
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, f->ev + 1, 4), -EBUSY);
+	close(release[0]);
+	close(release[1]);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, f->ev + 1, 4), 0);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, f->ev + 1, 4), -EBUSY);
+	assert_int_equal(set(f, INTX, EVENTFD | UNMASK, 0, 1, &none, 4), 0);
+}
+
 static long low_power(struct fixture *f, uint32_t nr)
 {
 	struct vfio_device_feature h = {sizeof(h), VFIO_DEVICE_FEATURE_SET | nr};
@@ -771,7 +910,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_close, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_msi, setup_all, teardown),
 		cmocka_unit_test_setup_teardown(test_intx, setup_all, teardown),
+		cmocka_unit_test_setup_teardown(test_msi_masks, setup_masks, teardown),
+		cmocka_unit_test_setup_teardown(test_msi_masks_of_linux, setup_masks,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_intx_unmask_fd, setup_all, teardown),
+		cmocka_unit_test_setup_teardown(test_intx_unmask_closed, setup_all,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_intx_low_power, setup_all, teardown),
 		cmocka_unit_test_setup_teardown(test_intx_command, setup_all, teardown),
 	};
