@@ -577,6 +577,7 @@ static int setup_all(void **state)
 	rig_model_default(&f->model, 0);
 	f->model.desc.interrupt_pin = 1;
 	f->model.desc.msi_vectors = MSI_VECTORS;
+	f->model.desc.no_soft_reset = true;
 	rig_create(&f->rig, &f->model, 1);
 	f->iommu = rig_open_iommu(&f->rig);
 	f->fd = rig_open(&f->rig, 0);
