@@ -28,8 +28,10 @@ static const char run_usage[] =
 	"               [,OPTION=VALUE]...\n"
 	"                         add a PCI device; may be repeated. Without any, and\n"
 	"                         without --machine, there are two copy engines.\n"
-	"                         driver=none: it is not bound to vfio-pci at first. Models\n"
-	"                         root-port and switch-{up,down}stream: ports to bus=BUS\n"
+	"                         driver=none: it is not bound to vfio-pci at first. "
+	"Models\n"
+	"                         root-port and switch-{up,down}stream: ports to "
+	"bus=BUS\n"
 	"                         (docs/machine.md).\n"
 	"  -i, --iommu=TYPE[,name=NAME][,OPTION=VALUE]...\n"
 	"                         add an IOMMU, vtd or amd (docs/machine.md); devices "
@@ -81,6 +83,15 @@ static int append(const char ***list, size_t *n, const char *text)
 	return 0;
 }
 
+static int take_file(const char *option, const char *name, const char **out)
+{
+	*out = name;
+	if (*name)
+		return 0;
+	complain("run: %s: a file's name is needed", option);
+	return -EINVAL;
+}
+
 /* Answers what getopt_long() does at the end: -1, or the option it stopped at. */
 static int parse_run(int argc, char **argv, struct run_options *o)
 {
@@ -107,11 +118,11 @@ static int parse_run(int argc, char **argv, struct run_options *o)
 			err = append(&o->iommus, &nr_iommus, optarg);
 			break;
 		case 'm':
-			o->machine_file = optarg;
+			err = take_file("--machine", optarg, &o->machine_file);
 			break;
 		case 'l':
 			o->log = true;
-			o->log_file = optarg;
+			err = optarg ? take_file("--log", optarg, &o->log_file) : 0;
 			break;
 		case 'x':
 			err = append(&o->extensions, &nr_extensions, optarg);
@@ -129,9 +140,12 @@ static int parse_run(int argc, char **argv, struct run_options *o)
 
 static int command_run(int argc, char **argv)
 {
+	static char name[] = "uiommufd: run";
 	struct run_options o = {0};
-	int stopped = parse_run(argc, argv, &o);
-	int status = EXIT_OURS;
+	int stopped, status = EXIT_OURS;
+
+	argv[0] = name; /* getopt_long() begins its messages with it */
+	stopped = parse_run(argc, argv, &o);
 
 	if (stopped == 'h') {
 		fputs(run_usage, stdout);

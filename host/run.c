@@ -146,11 +146,14 @@ static int make_machine(struct session *s, const struct run_options *o)
 	config.extensions = o->extensions;
 	config.selftest = o->selftest;
 	err = machine_create(&config, error, sizeof(error), &s->host.machine);
-	free(json);
-	if (err)
+	/* With nothing else on the command line it is the file that is wrong. */
+	if (err && json && !o->devices && !o->iommus && !o->extensions)
+		complain("%s: %s", o->machine_file, error);
+	else if (err)
 		complain("%s", error);
 	else if (s->log)
 		s->host.machine->trace = log_trace(s->log);
+	free(json);
 	return err;
 }
 

@@ -32,7 +32,7 @@ static const char *impossible(const struct iommufd_unit_config *c)
 		return "too many reserved ranges";
 	if (c->sw_msi % PORT_PAGE_SIZE ||
 	    c->sw_msi > (((uint64_t)1 << c->width) - IOMMUFD_UNIT_SW_MSI_SIZE))
-		return "messages go to pages of the IOVA space";
+		return "sw-msi needs the IOVA of a page with a MiB behind it";
 	if (c->type == IOMMUFD_UNIT_VTD)
 		return NULL;
 	if (c->nesting || c->pasid_bits || c->page_requests)
@@ -85,7 +85,7 @@ int iommufd_unit_init(struct iommufd_unit *u, const struct iommufd_unit_config *
 	*u = (struct iommufd_unit){.config = *config};
 	*why = impossible(config);
 	if (!*why && !add_all_resv(u))
-		*why = "reserved ranges overlap";
+		*why = "reserved ranges overlap, maybe with the one for interrupts";
 	if (*why)
 		return -EINVAL;
 	if (config->type == IOMMUFD_UNIT_VTD)

@@ -4,6 +4,7 @@
  */
 #include "machine/describe.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdarg.h>
@@ -22,21 +23,34 @@ int describe_bad(char *error, size_t cap, const char *format, ...)
 	return -EINVAL;
 }
 
+const char *describe_hex(const char *text, int digits, char end, unsigned *out)
+{
+	unsigned v = 0;
+	int n = 0;
+
+	if (!text)
+		return NULL;
+	for (; n < digits && isxdigit((unsigned char)text[n]); n++)
+		v = v << 4 | (unsigned)(isdigit((unsigned char)text[n])
+						? text[n] - '0'
+						: tolower(text[n]) - 'a' + 10);
+	if (!n || text[n] != end)
+		return NULL;
+	*out = v;
+	return text + n + (end != '\0');
+}
+
 int pci_bdf_parse(const char *text, struct pci_bdf *out)
 {
 	unsigned domain = 0, bus, device, function;
-	int used = 0;
 
-	if (sscanf(text, "%4x:%2x:%2x.%1x%n", &domain, &bus, &device, &function, &used) !=
-		    4 ||
-	    text[used]) {
-		domain = 0;
-		used = 0;
-		if (sscanf(text, "%2x:%2x.%1x%n", &bus, &device, &function, &used) != 3 ||
-		    text[used])
-			return -EINVAL;
-	}
-	if (device > 31 || function > 7)
+	/* With two colons the first part is the domain. */
+	if (strchr(text, ':') != strrchr(text, ':'))
+		text = describe_hex(text, 4, ':', &domain);
+	text = describe_hex(text, 2, ':', &bus);
+	text = describe_hex(text, 2, '.', &device);
+	text = describe_hex(text, 1, '\0', &function);
+	if (!text || device > 31 || function > 7)
 		return -EINVAL;
 	*out = (struct pci_bdf){.domain = (uint16_t)domain,
 				.bus = (uint8_t)bus,
@@ -64,7 +78,7 @@ static int parse_group(const char *text, unsigned *out)
 
 	errno = 0;
 	v = strtoul(text, &end, 10);
-	if (errno || end == text || *end || v > 65535 || text[0] == '-')
+	if (errno || !isdigit((unsigned char)text[0]) || *end || v > 65535)
 		return -EINVAL;
 	*out = (unsigned)v;
 	return 0;
@@ -79,6 +93,13 @@ static int set_text(char **text, const char *value)
 	free(*text);
 	*text = copy;
 	return 0;
+}
+
+/* It becomes a directory in /sys. */
+static bool is_driver_name(const char *text)
+{
+	return *text && text[0] != '.' && !strchr(text, '/') &&
+	       strlen(text) < sizeof(((struct pci_placement *)0)->driver);
 }
 
 static int parse_mmio(const char *text, enum uiommufd_mmio *out)
@@ -118,8 +139,13 @@ static int set_option(struct device_description *dev, const char *name, const ch
 	}
 	if (!strcmp(name, "iommu"))
 		return set_text(&dev->iommu, value);
-	if (!strcmp(name, "driver"))
+	if (!strcmp(name, "driver")) {
+		if (!is_driver_name(value))
+			return describe_bad(error, cap,
+					    "%s: driver=%s: not a driver's name",
+					    dev->model, value);
 		return set_text(&dev->driver, value);
+	}
 	if (!strcmp(name, "acs")) {
 		if (strcmp(value, "on") && strcmp(value, "off"))
 			return describe_bad(error, cap, "%s: acs=%s: not one of on, off",
@@ -227,11 +253,19 @@ int describe_extension(struct description *d, const char *name, char *error, siz
 		*known[i].on = true;
 		return 0;
 	}
-	return describe_bad(
-		error, cap,
-		"%s: no such extension (multi-range-dmabuf, unlimited-memlock, "
-		"compat-p2p)",
-		name);
+	return describe_bad(error, cap,
+			    "extension \"%s\": there is none (multi-range-dmabuf, "
+			    "unlimited-memlock, compat-p2p)",
+			    name);
+}
+
+/* Put which entry of the array @of is meant before what is wrong with it. */
+static int bad_entry(const char *of, size_t index, char *error, size_t cap)
+{
+	char why[512];
+
+	snprintf(why, sizeof(why), "%s", error);
+	return describe_bad(error, cap, "%s[%zu]: %s", of, index, why);
 }
 
 /* An option's value as text, whatever JSON type it was written in; NULL: another one. */
@@ -312,7 +346,7 @@ static int json_iommu(struct description *d, const json_t *obj, size_t index, ch
 		if (strcmp(name, "type"))
 			err = json_iommu_options(iommu, name, value, error, cap);
 	}
-	return err;
+	return err == -EINVAL ? bad_entry("iommus", index, error, cap) : err;
 }
 
 static int json_iommus(struct description *d, const json_t *iommus, char *error,
@@ -353,7 +387,7 @@ static int json_device(struct description *d, const json_t *obj, size_t index,
 		if (strcmp(name, "model"))
 			err = json_option(dev, name, value, error, cap);
 	}
-	return err;
+	return err == -EINVAL ? bad_entry("devices", index, error, cap) : err;
 }
 
 static int json_machine(struct description *d, const json_t *root, char *error,
@@ -409,7 +443,8 @@ int describe_json(struct description *d, const char *text, char *error, size_t c
 	int err;
 
 	if (!root)
-		return describe_bad(error, cap, "line %d: %s", where.line, where.text);
+		return describe_bad(error, cap, "line %d, column %d: %s", where.line,
+				    where.column, where.text);
 	err = json_machine(d, root, error, cap);
 	json_decref(root);
 	return err;

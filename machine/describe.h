@@ -95,6 +95,11 @@ int describe_bad(char *error, size_t cap, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void describe_device_finish(struct device_description *dev);
 
+/*
+ * The number of 1 to @digits hexadecimal digits that @text starts with, and what is behind
+ * it, which has to be @end. NULL: it is something else, or @text is NULL.
+ */
+const char *describe_hex(const char *text, int digits, char end, unsigned *out);
 /* One number for each address. */
 uint32_t pci_bdf_key(const struct pci_bdf *b);
 /* "0000:01:00.0" or "01:00.0". -EINVAL. */

@@ -65,9 +65,11 @@ static int parse_resv(const char *text, struct iommufd_unit_config *c)
 	struct iommufd_resv r = {.type = IOMMUFD_RESV_RESERVED};
 	const char *rest;
 
-	if (c->nr_resv == IOMMUFD_UNIT_RESV || parse_number(text, '-', &r.start, &rest) ||
+	if (parse_number(text, '-', &r.start, &rest) ||
 	    parse_number(rest, '\0', &r.last, NULL) || r.start > r.last)
 		return -EINVAL;
+	if (c->nr_resv == IOMMUFD_UNIT_RESV)
+		return -E2BIG;
 	c->resv[c->nr_resv++] = r;
 	return 0;
 }
@@ -96,20 +98,40 @@ static int parse_option(struct iommufd_unit_config *c, const char *name,
 	return -ENOENT;
 }
 
+static const char *wanted(const char *name)
+{
+	if (!strcmp(name, "pasid") || !strcmp(name, "width"))
+		return "a number of bits";
+	if (!strcmp(name, "sw-msi"))
+		return "on, off or an IOVA";
+	if (!strcmp(name, "reserved"))
+		return "FIRST-LAST (two IOVAs)";
+	return "on or off";
+}
+
+static int set_name(struct iommu_description *iommu, const char *value, char *error,
+		    size_t cap)
+{
+	char *copy;
+
+	if (!*value)
+		return describe_bad(error, cap, "iommu %s: name=: a name is needed",
+				    iommu->name);
+	copy = strdup(value);
+	if (!copy)
+		return -ENOMEM;
+	free(iommu->name);
+	iommu->name = copy;
+	return 0;
+}
+
 int describe_iommu_option(struct iommu_description *iommu, const char *name,
 			  const char *value, char *error, size_t cap)
 {
-	char *copy;
 	int err;
 
-	if (!strcmp(name, "name")) {
-		copy = strdup(value);
-		if (!copy)
-			return -ENOMEM;
-		free(iommu->name);
-		iommu->name = copy;
-		return 0;
-	}
+	if (!strcmp(name, "name"))
+		return set_name(iommu, value, error, cap);
 	err = parse_option(&iommu->config, name, value);
 	if (err == -ENOENT)
 		return describe_bad(
@@ -117,9 +139,12 @@ int describe_iommu_option(struct iommu_description *iommu, const char *name,
 			"iommu %s: unknown option \"%s\" (name, dirty, nesting, "
 			"snoop, pasid, page-requests, width, sw-msi, reserved)",
 			iommu->name, name);
+	if (err == -E2BIG)
+		return describe_bad(error, cap, "iommu %s: more than %d reserved ranges",
+				    iommu->name, IOMMUFD_UNIT_RESV);
 	if (err)
-		return describe_bad(error, cap, "iommu %s: %s=%s: see docs/machine.md",
-				    iommu->name, name, value);
+		return describe_bad(error, cap, "iommu %s: %s=%s: %s is needed",
+				    iommu->name, name, value, wanted(name));
 	return 0;
 }
 
@@ -135,7 +160,7 @@ int describe_iommu_add(struct description *d, const char *type, char *error, siz
 	else if (!strcmp(type, "amd"))
 		kind = IOMMUFD_UNIT_AMD;
 	else
-		return describe_bad(error, cap, "iommu \"%s\": no such kind (vtd, amd)",
+		return describe_bad(error, cap, "iommu \"%s\": no such type (vtd, amd)",
 				    type);
 	if (d->nr_iommus == DESCRIBE_MAX_IOMMUS)
 		return describe_bad(error, cap, "more than %d IOMMUs",

@@ -49,10 +49,9 @@ static const char *name_of(enum port_kind kind)
 /* The bus it leads to: hexadecimal, 01 to ff. */
 static int parse_bus(const char *text, uint8_t *bus)
 {
-	char *end;
-	unsigned long v = strtoul(text, &end, 16);
+	unsigned v;
 
-	if (end == text || *end || !v || v > 255 || text[0] == '-')
+	if (!describe_hex(text, 2, '\0', &v) || !v)
 		return -EINVAL;
 	*bus = (uint8_t)v;
 	return 0;

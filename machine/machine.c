@@ -80,6 +80,17 @@ static struct machine_group *find_group(struct machine *m, unsigned number)
 	return g;
 }
 
+/* Put where the device is before what is wrong with it. */
+static int bad_device(const struct pci_bdf *bdf, int err, char *error, size_t cap)
+{
+	char why[256], at[16];
+
+	snprintf(why, sizeof(why), "%s", error[0] ? error : strerror(-err));
+	pci_bdf_format(bdf, at);
+	snprintf(error, cap, "%s: %s", at, why);
+	return err;
+}
+
 /* A device at @place, which still lacks its number and what its group gives. */
 static int add_device(struct machine *m, const struct uiommufd_model *model,
 		      const struct uiommufd_option *options, size_t nr_options,
@@ -98,9 +109,10 @@ static int add_device(struct machine *m, const struct uiommufd_model *model,
 	place->group_owner = &group->owner;
 	err = pci_device_create(m, model, options, nr_options, place, error, cap,
 				&m->devices[m->nr_devices]);
-	if (!err)
-		m->nr_devices++;
-	return err;
+	if (err)
+		return bad_device(&place->bdf, err, error, cap);
+	m->nr_devices++;
+	return 0;
 }
 
 static int create_device(struct machine *m, const struct uiommufd_config *config,
@@ -339,26 +351,27 @@ struct pci_device *machine_find_device(struct machine *m, const char *bdf)
 	return NULL;
 }
 
+/* Is the path @folder and a number, as it is written without sign or zeroes before it? */
+static bool is_node(const char *path, const char *folder, unsigned *number)
+{
+	size_t n = strlen(folder);
+	char again[16];
+
+	if (strncmp(path, folder, n) || sscanf(path + n, "%u", number) != 1)
+		return false;
+	snprintf(again, sizeof(again), "%u", *number);
+	return !strcmp(path + n, again);
+}
+
 static struct pci_device *device_of_node(struct machine *m, const char *path)
 {
 	unsigned index;
-	int used = 0;
 
-	if (sscanf(path, "/dev/vfio/devices/vfio%u%n", &index, &used) != 1 || path[used])
+	if (!is_node(path, "/dev/vfio/devices/vfio", &index))
 		return NULL;
 	if (index >= m->nr_devices || !pci_device_present(m->devices[index]))
 		return NULL;
 	return m->devices[index];
-}
-
-static bool is_group_node(const char *path, unsigned *group)
-{
-	char again[32];
-
-	if (sscanf(path, "/dev/vfio/%u", group) != 1)
-		return false;
-	snprintf(again, sizeof(again), "/dev/vfio/%u", *group);
-	return !strcmp(path, again);
 }
 
 int machine_open_node(struct machine *m, const char *path, struct vfile **out)
@@ -372,7 +385,7 @@ int machine_open_node(struct machine *m, const char *path, struct vfile **out)
 		return iommufd_open(m, out);
 	if (!strcmp(path, "/dev/vfio/vfio"))
 		return vfio_container_open(out);
-	if (is_group_node(path, &group))
+	if (is_node(path, "/dev/vfio/", &group))
 		return vfio_group_open(m, group, out);
 	dev = device_of_node(m, path);
 	return dev ? vfio_cdev_open(dev, out) : -ENOENT;

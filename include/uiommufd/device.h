@@ -293,6 +293,12 @@ int uiommufd_channel_create_pasid(struct uiommufd_device *dev, uint32_t pasid,
 void uiommufd_channel_destroy(struct uiommufd_channel *ch);
 
 /*
+ * Of a device that asks for pages (ATS and PRI): shall the DMA of this channel? It does
+ * until told otherwise; else it faults at once. By the thread that uses the channel.
+ */
+void uiommufd_channel_ask(struct uiommufd_channel *ch, bool on);
+
+/*
  * 0, or -EFAULT with *@fault (may be NULL) filled in: the bytes before it are done. May
  * wait for pages, until the client has answered or the device is no bus master any more;
  * so call them with no lock held that a register callback takes.

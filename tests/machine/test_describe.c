@@ -43,8 +43,10 @@ static void expect_json_error(const char *text, const char *words)
 static void test_bdf(void **state)
 {
 	static const char *const bad[] = {
-		"",      "1",          "00:20.0", "00:00.8",    "00:00.0x", "x00:00.0",
-		"00:00", "0000:00:00", "00:00.",  "0:1:2:3.0x", NULL};
+		"",         "1",          "00:20.0",       "00:00.8",
+		"00:00.0x", "x00:00.0",   "00:00",         "0000:00:00",
+		"00:00.",   "0:1:2:3.0x", "+1:2:3.0",      " 01:00.0",
+		"01: 0.0",  "0x1:0:0.0",  "00000:00:00.0", NULL};
 	struct pci_bdf b;
 	char text[16];
 
@@ -109,7 +111,17 @@ static void test_errors(void **state)
 	expect_device_error("m,bdf=nowhere", "bdf=nowhere");
 	expect_device_error("m,group=-1", "group=-1");
 	expect_device_error("m,group=65536", "65535");
-	expect_json_error("{", "line 1");
+	expect_device_error("m,group= 5", "65535");
+	expect_device_error("m,driver=", "driver=");
+	expect_device_error("m,driver=../x", "driver=../x");
+	expect_device_error("root-port,bdf=00:01.0,bus=+1", "bus=+1");
+	expect_json_error("{", "line 1, column 1");
+	expect_json_error("{\"devices\":[{\"model\":\"m\"},"
+			  "{\"model\":\"m\",\"bdf\":7}]}",
+			  "devices[1]: m: bdf=7");
+	expect_json_error("{\"devices\":[],\"iommus\":[{\"type\":\"vtd\","
+			  "\"pasid\":\"x\"}]}",
+			  "iommus[0]: iommu iommu0: pasid=x");
 	expect_json_error("[]", "object");
 	expect_json_error("{}", "devices");
 	expect_json_error("{\"devices\":[7]}", "devices[0]");
@@ -192,14 +204,14 @@ static void test_iommus(void **state)
 		snprintf(text, sizeof(text), "vtd,name=a,%s", bad_values[i]);
 		expect_iommu_error(text, "m", "iommu a: ");
 	}
-	expect_iommu_error("smmu", "m", "no such kind");
+	expect_iommu_error("smmu", "m", "no such type");
 	expect_iommu_error("vtd,color=red", "m", "unknown option");
 	expect_iommu_error("vtd,width=20", "m", "31 to 48");
 	expect_iommu_error("vtd,pasid=21", "m", "20 bits");
 	expect_iommu_error("amd,nesting=on", "m", "only VT-d");
 	expect_iommu_error("amd,snoop=off", "m", "always snoop");
 	expect_iommu_error("vtd,reserved=0xfee10000-0xfee10fff", "m", "overlap");
-	expect_iommu_error("vtd,sw-msi=0x1001", "m", "messages");
+	expect_iommu_error("vtd,sw-msi=0x1001", "m", "sw-msi needs");
 	expect_iommu_error("vtd,name=a", "m,iommu=b", "no such IOMMU");
 }
 
