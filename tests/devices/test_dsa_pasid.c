@@ -201,12 +201,16 @@ static void test_batch(void **state)
 	struct seven s = attach(b, SEVEN);
 	struct hw_desc list[3], batch = desc(b, OP_BATCH, 0, RAM_IOVA + 4096, 3);
 
+	set_reg(b, R_PERM + 2 * 8, 4, 8 | SEVEN << 12);
+
 	for (unsigned i = 0; i < 3; i++) {
 		list[i] = fill(b, i * 5, 0x70 + i);
 		list[i].dst += i;
 	}
+	list[2].flags |= RCI;
+	list[2].vector = 2;
 	memcpy(s.ram + 4096, list, sizeof(list));
-	batch.pasid = SEVEN;
+	batch.pasid = SEVEN | PRIV;
 	reconfigure(b, 3, 8, SHARED);
 	assert_true(enqcmd(b, 3, LIMITED, &batch));
 	wait_record(b, sevens(b, &s, &batch), 1);
@@ -214,6 +218,7 @@ static void test_batch(void **state)
 		assert_int_equal(s.ram[i], 0x70 + i);
 		assert_int_equal(sevens(b, &s, &list[i])->status, 1);
 	}
+	bench_wait_irqs(b, 2, 1);
 	detach(b, &s);
 }
 
@@ -318,9 +323,21 @@ static void test_abort_pasid(void **state)
 {
 	struct bench *b = *state;
 	struct seven s = attach(b, SEVEN);
-	struct hw_desc busy, its[3], own;
+	struct hw_desc busy, plain, its[3], own;
 
 	reconfigure(b, 1, 32, SHARED);
+	busy = run_long(b, 0);
+	plain = desc(b, OP_NOOP, 0, 0, 0);
+	submit(b, 2, &plain);
+	/* What is of no PASID is not of 0, either. */
+	set_reg(b, R_CMD, 4, ABORT_PASID << 20);
+	assert_int_equal(reg(b, R_CMDSTS, 4), 1u << 31);
+	assert_int_equal(reg(b, R_WQS + 2 * 64 + 24, 2), 1);
+	assert_int_equal(wait_for(b, &busy)->status, 1);
+	assert_int_equal(wait_for(b, &plain)->status, 1);
+	while (reg(b, R_CMDSTS, 4))
+		sched_yield();
+
 	busy = run_long(b, 0);
 	for (unsigned i = 0; i < 3; i++) {
 		its[i] = fill(b, SEVEN, 0x70 + i);
@@ -330,7 +347,7 @@ static void test_abort_pasid(void **state)
 	}
 	set_reg(b, R_CMD, 4, ABORT_PASID << 20 | SEVEN);
 	assert_int_equal(reg(b, R_WQS + 64 + 24, 2), 3);
-	/* Not what the engine executes, which has none, not even 0. */
+	/* Nor what the engine executes. */
 	assert_int_equal(record_of(b, &busy)->status, 0);
 	assert_int_equal(wait_for(b, &busy)->status, 1);
 	assert_int_equal(command(b, DRAIN_PASID, 0), 0);
