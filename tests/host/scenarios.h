@@ -41,6 +41,7 @@
 	SCENARIO(access)                                                                 \
 	SCENARIO(listing)                                                                \
 	SCENARIO(reopen)                                                                 \
+	SCENARIO(duplicates)                                                             \
 	SCENARIO(host_paths)
 
 /* With registers that fault. */
