@@ -42,9 +42,11 @@ struct uiommufd_device {
 	bool attached, master;
 	void *bar_memory[UIOMMUFD_BARS];
 	atomic_uint irqs[FAKE_VECTORS];
-	atomic_bool intx;      /* the level of the line */
-	atomic_ulong accesses; /* DMA accesses so far */
-	bool fail_channel;     /* make uiommufd_channel_create() fail */
+	atomic_bool intx;           /* the level of the line */
+	atomic_ulong accesses;      /* DMA accesses so far */
+	bool fail_channel;          /* make uiommufd_channel_create() fail */
+	struct uiommufd_device *pf; /* of a virtual function */
+	unsigned vf_index;
 	char error[256];
 };
 
@@ -52,6 +54,9 @@ struct uiommufd_device {
 int fake_device_create(const struct uiommufd_model *model,
 		       const struct uiommufd_option *options, size_t n, bool fail_channel,
 		       struct uiommufd_device **out);
+/* A virtual function of @pf, which is told of it by its ops.vfs, by the test. */
+int fake_device_create_vf(struct uiommufd_device *pf, unsigned index, bool fail_channel,
+			  struct uiommufd_device **out);
 void fake_device_destroy(struct uiommufd_device *dev);
 
 void fake_map(struct uiommufd_device *dev, uint64_t iova, void *memory, uint64_t bytes,
