@@ -62,6 +62,9 @@
 	SCENARIO(sriov)                                                                  \
 	SCENARIO(sriov_waits)
 
+/* With a DSA that has PASIDs and asks for pages. */
+#define DSA_SCENARIOS(SCENARIO) SCENARIO(dsa)
+
 /* With --selftest. */
 #define SELFTEST_SCENARIOS(SCENARIO)                                                     \
 	SCENARIO(fail_nth)                                                               \
@@ -72,6 +75,7 @@ SCENARIOS(DECLARE)
 SELFTEST_SCENARIOS(DECLARE)
 MMIO_SCENARIOS(DECLARE)
 SRIOV_SCENARIOS(DECLARE)
+DSA_SCENARIOS(DECLARE)
 #undef DECLARE
 
 /* Helpers of others, with arguments; not run by themselves. */
