@@ -35,8 +35,9 @@ all: setup
 setup:
 	@scripts/setup
 
+# As any user: in many containers one may lock 64 KiB only.
 demo: all
-	$(BUILD)/host/uiommufd run -- $(BUILD)/examples/p2p
+	$(BUILD)/host/uiommufd run --extension unlimited-memlock -- $(BUILD)/examples/p2p
 
 # The garbage clients go on for a minute here; by themselves, for some seconds.
 check: all

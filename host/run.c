@@ -46,6 +46,7 @@
 #include "host/process.h"
 #include "host/tracer.h"
 #include "host/view.h"
+#include "machine/accounting.h"
 #include "machine/files.h"
 #include "machine/machine.h"
 #include "vfio/pci_device.h"
@@ -335,6 +336,15 @@ static void let_go(struct files *files)
 	}
 }
 
+/* The errno does not tell, and few programs are tested as anyone but root. */
+static void explain_refusals(struct machine *m)
+{
+	if (accounting_has_refused(m->accounting))
+		complain("memory was not mapped (ENOMEM), since the program may not lock "
+			 "that much: raise ulimit -l, or run --extension "
+			 "unlimited-memlock");
+}
+
 /* Everything that clients held is let go; answers how much was left after that. */
 static int finish(struct session *s)
 {
@@ -343,8 +353,10 @@ static int finish(struct session *s)
 	pci_bus_stop(s->host.pci);
 	notify_destroy(s->notify);
 	tracer_destroy(s->tracer);
-	if (s->host.machine)
+	if (s->host.machine) {
 		let_go(s->host.machine->files);
+		explain_refusals(s->host.machine);
+	}
 	process_table_destroy(s->host.processes);
 	left = machine_destroy(s->host.machine);
 	fail_nth_destroy(s->host.fail_nth);
