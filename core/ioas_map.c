@@ -77,6 +77,7 @@ static void prefetch(const struct ioas *ioas, uint64_t iova)
 {
 	if (ioas->areas.count < MANY_AREAS)
 		return;
+	range_map_prefetch(&ioas->areas, iova);
 	for (size_t i = 0; i < ioas->nr_domains; i++)
 		domain_prefetch(ioas->domains[i], iova);
 }

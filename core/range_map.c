@@ -2,64 +2,25 @@
 /*
  * B+-tree of disjoint inclusive ranges.
  *
- * A leaf holds up to LEAF_MAX ranges in three parallel arrays and is linked to its
- * neighbours. An inner node holds, for each child, the exact bounds of the ranges below
- * it (first start, last last) and the largest gap between two neighbouring ranges below
- * it. The gap between two children follows from their bounds, so every summary is
- * computed from one node alone. Gaps are counts of free numbers; between two ranges at
- * most 2^64 - 2 are free, so a count always fits.
- *
- * With a million ranges the two lowest levels do not fit in the CPU's caches, and what a
- * lookup costs is how often it waits for memory. So nodes are aligned to cache lines and
- * packed into large pages (port_alloc_node()), what a search needs is at a node's
- * beginning, and it is prefetched, all at once, as soon as the node's address is known: a
- * whole leaf, and of an inner node the half with starts and children. In a node all
- * starts are compared: no branch depends on the key, and so none is mispredicted.
+ * A leaf holds up to LEAF_MAX ranges and is linked to its neighbours. An inner node
+ * holds, for each child, the exact bounds of the ranges below it (first start, last last)
+ * and the largest gap between two neighbouring ranges below it. The gap between two
+ * children follows from their bounds, so every summary is computed from one node alone.
+ * Gaps are counts of free numbers; between two ranges at most 2^64 - 2 are free, so a
+ * count always fits.
  *
  * Shape: no node is empty. Every node has at least *_MIN entries, except the root and
- * the nodes on the right edge: appending to a full node moves only the new entry to the
- * next one, so that ascending inserts leave full nodes behind. Hence the height is at
- * most log_LEAF_MIN of the count, far below MAX_HEIGHT.
+ * the nodes on the right edge. Appending to a full node moves only a tenth of it to the
+ * next one, so that ascending inserts leave nodes behind that are nearly full, but where
+ * what comes and goes among them later need not split a node at once. Hence the height is
+ * at most log_LEAF_MIN of the count, far below MAX_HEIGHT.
  *
  * Insert finds out how many nodes will split and allocates them all before it changes
  * anything. Remove merges with a sibling or evens out with it, and needs no memory.
  */
-#include "core/range_map.h"
+#include "core/range_node.h"
 
-#define LEAF_MAX   20u
-#define INNER_MAX  31u
-#define LEAF_MIN   (LEAF_MAX / 3)
-#define INNER_MIN  (INNER_MAX / 3)
 #define MAX_HEIGHT 16u
-
-/* What both kinds of node begin with; which kind it is follows from the height. */
-struct range_node {
-	unsigned n;
-};
-
-struct leaf {
-	struct range_node node;
-	uint64_t start[LEAF_MAX];
-	uint64_t last[LEAF_MAX];
-	void *value[LEAF_MAX];
-	struct leaf *prev, *next;
-};
-
-struct inner {
-	struct range_node node;
-	uint64_t start[INNER_MAX];
-	struct range_node *child[INNER_MAX];
-	uint64_t last[INNER_MAX];
-	uint64_t gap[INNER_MAX];
-};
-
-#define LEAF_BYTES     ((size_t)512)
-#define INNER_BYTES    ((size_t)1024)
-#define PREFETCH_BYTES 512
-
-_Static_assert(sizeof(struct leaf) <= LEAF_BYTES && sizeof(struct inner) <= INNER_BYTES &&
-		       offsetof(struct inner, last) <= PREFETCH_BYTES,
-	       "nodes fit their blocks, and what is searched is prefetched");
 
 /* What a parent keeps about a child. */
 struct summary {
@@ -73,56 +34,6 @@ struct path {
 		unsigned slot; /* inner: the child taken; leaf: a position */
 	} step[MAX_HEIGHT];
 };
-
-static struct leaf *as_leaf(struct range_node *node)
-{
-	return container_of(node, struct leaf, node);
-}
-
-static struct inner *as_inner(struct range_node *node)
-{
-	return container_of(node, struct inner, node);
-}
-
-/* How many of the ascending @v[0..n) are <= @key. */
-static inline unsigned count_le(const uint64_t *v, unsigned n, uint64_t key)
-{
-	unsigned even = 0, odd = 0, i;
-
-	for (i = 0; i + 1 < n; i += 2) {
-		even += v[i] <= key;
-		odd += v[i + 1] <= key;
-	}
-	return even + odd + (i < n && v[i] <= key);
-}
-
-/* The child of @in whose subtree @key belongs to. */
-static inline unsigned child_slot(const struct inner *in, uint64_t key)
-{
-	unsigned le = count_le(in->start, in->node.n, key);
-
-	return le > 0 ? le - 1 : 0;
-}
-
-static inline void prefetch_node(const struct range_node *node)
-{
-	const char *p = (const char *)node;
-
-	for (size_t i = 0; i < PREFETCH_BYTES; i += 64)
-		__builtin_prefetch(p + i);
-}
-
-/* One level down towards @key: the slot of the child, which is on its way. */
-static inline unsigned descend(const struct inner *in, uint64_t key)
-{
-	unsigned slot = child_slot(in, key);
-
-	prefetch_node(in->child[slot]);
-	/* For refresh(), should the child change. */
-	__builtin_prefetch(&in->last[slot]);
-	__builtin_prefetch(&in->gap[slot]);
-	return slot;
-}
 
 /* ---- summaries ------------------------------------------------------------------ */
 
@@ -206,6 +117,20 @@ static void node_move(unsigned level, struct range_node *to, unsigned to_at,
 		inner_move(as_inner(to), to_at, as_inner(from), from_at, n);
 }
 
+static uint64_t *node_starts(unsigned level, struct range_node *node)
+{
+	return level == 0 ? as_leaf(node)->start : as_inner(node)->start;
+}
+
+/* Keep the first @n entries. */
+static void node_cut(unsigned level, struct range_node *node, unsigned n)
+{
+	uint64_t *start = node_starts(level, node);
+
+	while (node->n > n)
+		start[--node->n] = UINT64_MAX;
+}
+
 /* Make room for one entry at @at; the node is not full. */
 static void node_open(unsigned level, struct range_node *node, unsigned at)
 {
@@ -216,13 +141,18 @@ static void node_open(unsigned level, struct range_node *node, unsigned at)
 /* Drop the entry at @at. */
 static void node_close(unsigned level, struct range_node *node, unsigned at)
 {
-	node->n--;
-	node_move(level, node, at, node, at + 1, node->n - at);
+	node_move(level, node, at, node, at + 1, node->n - 1 - at);
+	node_cut(level, node, node->n - 1);
 }
 
 static unsigned node_max(unsigned level)
 {
 	return level == 0 ? LEAF_MAX : INNER_MAX;
+}
+
+static unsigned node_fill(unsigned level)
+{
+	return level == 0 ? LEAF_FILL : INNER_FILL;
 }
 
 static unsigned node_min(unsigned level)
@@ -232,7 +162,12 @@ static unsigned node_min(unsigned level)
 
 static struct range_node *node_alloc(unsigned level)
 {
-	return port_alloc_node(level == 0 ? LEAF_BYTES : INNER_BYTES);
+	struct range_node *node = port_alloc_node(level == 0 ? LEAF_BYTES : INNER_BYTES);
+
+	if (node)
+		memset(node_starts(level, node), 0xff,
+		       node_max(level) * sizeof(uint64_t));
+	return node;
 }
 
 static void node_free(unsigned level, struct range_node *node)
@@ -272,6 +207,12 @@ static struct leaf *find_leaf(const struct range_map *m, uint64_t key)
 	return as_leaf(node);
 }
 
+void range_map_prefetch(const struct range_map *m, uint64_t key)
+{
+	if (m->root)
+		prefetch_node(&find_leaf(m, key)->node);
+}
+
 /* As find_leaf(), and note the way; the leaf's slot is the number of starts <= @key. */
 static struct leaf *find_path(const struct range_map *m, uint64_t key, struct path *path)
 {
@@ -286,7 +227,7 @@ static struct leaf *find_path(const struct range_map *m, uint64_t key, struct pa
 		node = in->child[slot];
 	}
 	path->step[0].node = node;
-	path->step[0].slot = count_le(as_leaf(node)->start, node->n, key);
+	path->step[0].slot = leaf_count_le(as_leaf(node), key);
 	return as_leaf(node);
 }
 
@@ -320,7 +261,7 @@ bool range_iter_first(struct range_iter *it, const struct range_map *m, uint64_t
 	if (!m->root || start > last)
 		return false;
 	l = find_leaf(m, start);
-	slot = count_le(l->start, l->node.n, start);
+	slot = leaf_count_le(l, start);
 	if (slot > 0 && l->last[slot - 1] >= start)
 		slot--;
 	return iter_at(it, l, slot, out);
@@ -402,17 +343,17 @@ static int alloc_splits(const struct range_map *m, unsigned splits,
 
 /*
  * Open a place for one entry at @at of the full @node, moving its upper part into the
- * empty @right: the upper half, or nothing when @append, so that the new entry alone
- * goes there. Stores which of the two has the place; returns the place.
+ * empty @right: the upper half, or a tenth when @append. Stores which of the two has the
+ * place; returns the place.
  */
 static unsigned split(unsigned level, struct range_node *node, struct range_node *right,
 		      unsigned at, bool append, struct range_node **target)
 {
-	unsigned keep = append ? node->n : node->n / 2;
+	unsigned keep = append ? node_fill(level) : node->n / 2;
 
 	node_move(level, right, 0, node, keep, node->n - keep);
 	right->n = node->n - keep;
-	node->n = keep;
+	node_cut(level, node, keep);
 	if (level == 0)
 		link_after(as_leaf(node), as_leaf(right));
 	*target = at < keep || (at == keep && !append) ? node : right;
@@ -562,14 +503,15 @@ static void even_out(unsigned level, struct range_node *left, struct range_node 
 		n = want - left->n;
 		node_move(level, left, left->n, right, 0, n);
 		node_move(level, right, 0, right, n, right->n - n);
-		right->n -= n;
+		node_cut(level, right, right->n - n);
+		left->n = want;
 	} else {
 		n = left->n - want;
 		node_move(level, right, n, right, 0, right->n);
 		node_move(level, right, 0, left, want, n);
 		right->n += n;
+		node_cut(level, left, want);
 	}
-	left->n = want;
 }
 
 /* Free the empty child @slot, itself at @level, and forget it. */

@@ -41,6 +41,10 @@ void *range_map_remove(struct range_map *m, uint64_t start);
  */
 int range_map_split(struct range_map *m, uint64_t at, void *left, void *right);
 
+/* Have the CPU fetch what is around @key: insert and lookup there will not wait for it.
+ */
+void range_map_prefetch(const struct range_map *m, uint64_t key);
+
 /* The lowest range that has a point in [start, last]. */
 bool range_map_first(const struct range_map *m, uint64_t start, uint64_t last,
 		     struct range *out);

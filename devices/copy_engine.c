@@ -382,7 +382,7 @@ static void power_on(struct copy_engine *ce)
 	ce->vram = uiommufd_bar_memory(ce->dev, BAR_VRAM);
 	if (!ce->vram || pattern_init(&ce->pattern))
 		return;
-	if (uiommufd_channel_create(ce->dev, &ce->channel))
+	if (ports_init(&ce->ports, ce->dev))
 		return;
 	if (uiommufd_worker_create(ce->dev, copy_engine_run, ce, &ce->worker))
 		ce->worker = NULL;
@@ -410,9 +410,7 @@ static void copy_engine_destroy(void *model)
 	struct copy_engine *ce = model;
 
 	uiommufd_worker_destroy(ce->worker);
-	for (unsigned i = 0; i < COPY_ENGINE_PORTS; i++)
-		uiommufd_channel_destroy(ce->ports[i].channel);
-	uiommufd_channel_destroy(ce->channel);
+	ports_finish(&ce->ports);
 	pthread_mutex_destroy(&ce->lock);
 	pattern_finish(&ce->pattern);
 	free(ce);

@@ -20,13 +20,13 @@
 #include <stdint.h>
 
 #include "devices/pattern.h"
+#include "devices/ports.h"
 #include "uiommufd/device.h"
 
 #define COPY_ENGINE_VECTORS    4
 #define COPY_ENGINE_MAX_ORDER  16 /* log2 of the largest ring */
 #define COPY_ENGINE_DESC_BYTES 64
 #define COPY_ENGINE_PASID_BITS 20
-#define COPY_ENGINE_PORTS      8 /* for PASIDs; a power of two */
 
 /* STATUS.STATE */
 enum copy_engine_state {
@@ -101,22 +101,14 @@ struct copy_engine_job {
 	struct uiommufd_channel *port; /* for its data and completion record, or NULL */
 };
 
-/* A DMA port for requests with a PASID. */
-struct copy_engine_port {
-	uint32_t pasid; /* 0: none */
-	struct uiommufd_channel *channel;
-};
-
 struct copy_engine {
 	struct uiommufd_device *dev;
 	uint64_t vram_size;
 	struct uiommufd_sriov sriov; /* constant */
 	uint8_t *vram;
-	bool pri; /* asks for pages */
+	bool pri;     /* asks for pages */
 	bool watched; /* registers are (device.h) */
-	struct uiommufd_channel *channel;
-	struct copy_engine_port ports[COPY_ENGINE_PORTS];
-	unsigned next_port;
+	struct ports ports;
 	struct uiommufd_worker *worker; /* NULL: power-on failed, the engine is broken */
 
 	pthread_mutex_t lock;

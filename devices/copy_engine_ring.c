@@ -79,7 +79,7 @@ static struct failure fetch(struct copy_engine *ce, uint64_t iova,
 	struct uiommufd_fault fault;
 	struct wire_desc wire;
 
-	if (uiommufd_dma_read(ce->channel, iova, &wire, sizeof(wire), &fault))
+	if (uiommufd_dma_read(ce->ports.plain, iova, &wire, sizeof(wire), &fault))
 		return dma_failure(CE_STAGE_FETCH, &fault);
 	*desc = (struct copy_engine_desc){
 		.opcode = wire.opcode,
@@ -141,30 +141,14 @@ static struct failure check(const struct copy_engine *ce,
 	return (struct failure){0};
 }
 
-/*
- * The port for the job's data and completion record. The ones used last are kept, for the
- * translations they have cached. NULL: no memory, or no such PASID.
+/* The port for the job's data and completion record. NULL: no memory, or no such PASID.
  */
 static struct uiommufd_channel *port_for(struct copy_engine *ce,
 					 const struct copy_engine_desc *d)
 {
 	uint32_t pasid = d->flags & FLAG_PASID ? d->pasid : 0;
-	struct copy_engine_port *p;
 
-	if (!pasid)
-		return ce->channel;
-	if (pasid >> COPY_ENGINE_PASID_BITS)
-		return NULL;
-	for (unsigned i = 0; i < COPY_ENGINE_PORTS; i++)
-		if (ce->ports[i].pasid == pasid)
-			return ce->ports[i].channel;
-	p = &ce->ports[ce->next_port++ % COPY_ENGINE_PORTS];
-	uiommufd_channel_destroy(p->channel);
-	*p = (struct copy_engine_port){0};
-	if (uiommufd_channel_create_pasid(ce->dev, pasid, &p->channel))
-		return NULL;
-	p->pasid = pasid;
-	return p->channel;
+	return pasid >> COPY_ENGINE_PASID_BITS ? NULL : ports_get(&ce->ports, pasid);
 }
 
 /* ---- moving bytes ---------------------------------------------------------------- */

@@ -205,6 +205,7 @@ static const struct uiommufd_device_desc description = {
 	.msix_table_offset = 0,
 	.msix_pba_offset = MSIX_PBA,
 	.msi_vectors = 1,
+	.msi_masks = true,
 	.interrupt_pin = 1,
 	.flr = true,
 	.pm = true,

@@ -22,62 +22,14 @@
 #include "host/call.h"
 #include "host/fail_nth.h"
 #include "host/host.h"
+#include "host/kvm_vfio.h"
 #include "host/log.h"
 #include "host/process.h"
 #include "host/view_attr.h"
 #include "machine/files.h"
 #include "machine/machine.h"
-#include "vfio/pci_device.h"
 
 /* ---- ioctl -------------------------------------------------------------------- */
-
-/*
- * The one call of KVM's that concerns us: telling its VFIO pseudo-device of a file.
- * The real KVM refuses ours, being no VFIO files of its own kernel; nothing that it
- * would do for them (coherency, the group's KVM pointer) has a meaning here. Linux also
- * remembers them: it refuses one that it has, or does not have, and keeps it open. We
- * cannot know when the pseudo-device goes, so we do not. What is wrong otherwise, and
- * what is no device or group, is left to the real one to refuse.
- */
-#define KVM_SET_DEVICE_ATTR_NR 0x4018aee1u
-#define KVM_DEV_VFIO_FILE      1
-#define KVM_DEV_VFIO_FILE_ADD  1
-#define KVM_DEV_VFIO_FILE_DEL  2
-
-struct kvm_device_attr_abi {
-	uint32_t flags, group;
-	uint64_t attr, addr;
-};
-
-static bool is_kvm_vfio(struct call *c, int fd)
-{
-	char path[64], link[64];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)c->tid, fd);
-	n = readlink(path, link, sizeof(link) - 1);
-	link[n < 0 ? 0 : n] = '\0';
-	return call_alive(c) && !strcmp(link, "anon_inode:kvm-vfio");
-}
-
-static long serve_kvm_attr(struct call *c)
-{
-	struct kvm_device_attr_abi attr;
-	struct vfile *f;
-	int32_t fd;
-	bool ours;
-
-	if (!is_kvm_vfio(c, (int)c->args[0]) ||
-	    call_copy_in(c, &attr, c->args[2], sizeof(attr)) ||
-	    attr.group != KVM_DEV_VFIO_FILE ||
-	    (attr.attr != KVM_DEV_VFIO_FILE_ADD && attr.attr != KVM_DEV_VFIO_FILE_DEL) ||
-	    call_copy_in(c, &fd, attr.addr, sizeof(fd)))
-		return CALL_PROCEED;
-	f = call_get_vfile(c, fd, NULL);
-	ours = f && vfio_is_device_or_group(f);
-	vfile_put(f);
-	return ours ? 0 : CALL_PROCEED;
-}
 
 long serve_ioctl(struct call *c)
 {
@@ -87,8 +39,8 @@ long serve_ioctl(struct call *c)
 	long r;
 
 	files_reap(c->host->machine->files);
-	if (cmd == KVM_SET_DEVICE_ATTR_NR)
-		return serve_kvm_attr(c);
+	if (cmd == KVM_CREATE_DEVICE_CMD)
+		return kvm_vfio_create(c);
 	f = call_get_vfile(c, (int)c->args[0], NULL);
 	if (!f)
 		return CALL_PROCEED;

@@ -15,15 +15,13 @@
 #include <unistd.h>
 
 #include "host/call.h"
+#include "host/kvm_vfio.h"
 #include "host/view_attr.h"
 #include "uapi/vfile.h"
 
 /* ioctl numbers carry a type in bits 8 to 15. */
 #define IOCTL_TYPE(c)   ((uint64_t)(c) << 8)
 #define IOCTL_TYPE_MASK ((uint64_t)0xff00)
-/* KVM_SET_DEVICE_ATTR, whole (calls_file.c). */
-#define KVM_SET_DEVICE_ATTR_CMD ((uint64_t)0x4018aee1)
-#define IOCTL_CMD_MASK          ((uint64_t)0xffffffff)
 
 static int add_ioctls(scmp_filter_ctx ctx, const struct call_entry *e)
 {
@@ -32,7 +30,7 @@ static int add_ioctls(scmp_filter_ctx ctx, const struct call_entry *e)
 	} wanted[] = {
 		{IOCTL_TYPE_MASK, IOCTL_TYPE(';')}, /* iommufd and VFIO */
 		{IOCTL_TYPE_MASK, IOCTL_TYPE('b')}, /* dma-buf */
-		{IOCTL_CMD_MASK, KVM_SET_DEVICE_ATTR_CMD},
+		{KVM_DEVICE_CALLS_MASK, KVM_DEVICE_CALLS},
 	};
 	int err = 0;
 

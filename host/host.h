@@ -8,6 +8,7 @@
 
 struct attr_files;
 struct fail_nth;
+struct kvm_vfios;
 struct machine;
 struct pci_bus;
 struct view;
@@ -19,6 +20,7 @@ struct host {
 	struct attr_files *attr_files;
 	struct pci_bus *pci; /* what the view shows of the machine */
 	struct process_table *processes;
+	struct kvm_vfios *kvm_vfios;
 	struct fail_nth *fail_nth; /* NULL: no fault injection */
 };
 

@@ -39,6 +39,7 @@
 #include "host/fail_nth.h"
 #include "host/filter.h"
 #include "host/host.h"
+#include "host/kvm_vfio.h"
 #include "host/launch.h"
 #include "host/log.h"
 #include "host/notify.h"
@@ -185,6 +186,8 @@ static int make_host(struct session *s, const struct run_options *o)
 	err = attr_files_create(&s->host.attr_files);
 	if (!err)
 		err = process_table_create(&s->host.processes);
+	if (!err)
+		err = kvm_vfios_create(&s->host.kvm_vfios);
 	if (!err && o->selftest)
 		err = fail_nth_create(s->host.view, &s->host.fail_nth);
 	if (!err)
@@ -426,6 +429,7 @@ static int finish(struct session *s)
 	}
 	process_table_destroy(s->host.processes);
 	left = machine_destroy(s->host.machine);
+	kvm_vfios_destroy(s->host.kvm_vfios);
 	fail_nth_destroy(s->host.fail_nth);
 	view_destroy(s->host.view);
 	pci_bus_destroy(s->host.pci);

@@ -33,8 +33,8 @@ struct client_owner {
 struct client_vma {
 	uint64_t last; /* of the mapping; inclusive */
 	bool readable, writable;
-	/* The virtual file whose region it shows, with a reference for the caller, and the
-	 * offset in it of the address that was asked for; NULL: other memory. */
+	/* The virtual file whose region it shows, with a reference for the caller, and
+	 * the offset in it of the address that was asked for; NULL: other memory. */
 	struct vfile *file;
 	uint64_t offset;
 };
@@ -111,5 +111,12 @@ bool client_may_lock(int tid);
  * -EINVAL: not an eventfd.
  */
 int client_get_eventfd(struct client *c, int fd);
+/* What tells it from all others as long as it is there; -1: the kernel does not say. */
+int client_eventfd_number(int ours);
+/*
+ * Does any process have the eventfd of this number open, but for the descriptor @ours of
+ * our own? True if that cannot be told. Looks through all of /proc.
+ */
+bool client_eventfd_in_use(int number, int ours);
 
 #endif

@@ -118,9 +118,13 @@ static int take_argsz(struct uapi_call *call)
 static int take(struct uapi_call *call)
 {
 	const struct uapi_entry *entry = call->entry;
+	int err;
 
 	if (!entry->handler)
 		return -ENOTTY;
+	err = entry->admit ? entry->admit(call) : 0;
+	if (err)
+		return err;
 	if (entry->min_size > UAPI_MAX_STRUCT || entry->size > UAPI_MAX_STRUCT)
 		return -EINVAL;
 	if (entry->rule == UAPI_SIZED)

@@ -75,6 +75,8 @@ struct uapi_entry {
 	long (*handler)(struct uapi_call *call); /* NULL: known by name only, -ENOTTY */
 	const struct uapi_field *fields;         /* may be NULL */
 	bool takes_away;                         /* see client_ops.must_not_fail */
+	/* What is refused before the struct is read: 0 or -errno. NULL: nothing is. */
+	int (*admit)(struct uapi_call *call);
 };
 
 struct uapi_table {

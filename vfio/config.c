@@ -33,6 +33,7 @@
 #define MSI_CONTROL 0x02
 #define MSI_ENABLE  0x01
 #define MSI_LOG     0x70 /* Multiple Message Enable */
+#define MSI_MASK    0x10
 #define MSIX_HIGH   0x03 /* the upper byte of its control */
 #define MSIX_ENABLE 0x80
 #define AF_CAPS     0x03
@@ -55,7 +56,7 @@ static unsigned command(const struct pci_device *dev)
 	return config_get16(dev->config.hw + COMMAND);
 }
 
-static unsigned power(const struct pci_device *dev)
+unsigned config_power(const struct pci_device *dev)
 {
 	const struct pci_config *c = &dev->config;
 
@@ -65,17 +66,18 @@ static unsigned power(const struct pci_device *dev)
 bool config_memory_enabled(const struct pci_device *dev)
 {
 	/* A virtual function's is always on. */
-	return (dev->sriov.pf || command(dev) & COMMAND_MEMORY) && power(dev) == D0;
+	return (dev->sriov.pf || command(dev) & COMMAND_MEMORY) &&
+	       config_power(dev) == D0;
 }
 
 bool config_io_enabled(const struct pci_device *dev)
 {
-	return command(dev) & COMMAND_IO && power(dev) == D0;
+	return command(dev) & COMMAND_IO && config_power(dev) == D0;
 }
 
 bool config_master_enabled(const struct pci_device *dev)
 {
-	return command(dev) & COMMAND_MASTER && power(dev) == D0;
+	return command(dev) & COMMAND_MASTER && config_power(dev) == D0 && !dev->asleep;
 }
 
 void config_set_power(struct pci_device *dev, unsigned state)
@@ -136,6 +138,42 @@ static void overlay(uint8_t *dst, unsigned offset, size_t n, unsigned at, uint8_
 		dst[at - offset] |= bits;
 }
 
+/* Is @offset in MSI's masks, if it has such? */
+static bool in_msi_masks(const struct pci_device *dev, unsigned offset)
+{
+	unsigned start = dev->config.msi + MSI_MASK;
+
+	return dev->config.msi && dev->desc.msi_masks && offset >= start &&
+	       offset < start + 8;
+}
+
+/* The mask, and what is pending. */
+static void read_msi_masks(struct pci_device *dev, unsigned offset, uint8_t *dst,
+			   size_t n)
+{
+	uint32_t mask, pending;
+	uint8_t bytes[8];
+
+	msi_read_masks(dev, &mask, &pending);
+	config_put32(bytes, mask);
+	config_put32(bytes + 4, pending);
+	memcpy(dst, bytes + (offset - dev->config.msi - MSI_MASK), n);
+}
+
+/* What is pending cannot be written. */
+static void write_msi_masks(struct pci_device *dev, unsigned offset, const uint8_t *src,
+			    size_t n)
+{
+	unsigned at = offset - dev->config.msi - MSI_MASK;
+	uint32_t value = 0, bits = 0;
+
+	for (size_t i = 0; i < n && at + i < 4; i++) {
+		value |= (uint32_t)src[i] << 8 * (at + i);
+		bits |= (uint32_t)0xff << 8 * (at + i);
+	}
+	msi_write_mask(dev, value, bits);
+}
+
 /* The function's own registers. */
 static void hw_read(struct pci_device *dev, unsigned offset, uint8_t *dst, size_t n)
 {
@@ -146,11 +184,17 @@ static void hw_read(struct pci_device *dev, unsigned offset, uint8_t *dst, size_
 		model_read(dev, offset, dst, n);
 		return;
 	}
+	if (in_msi_masks(dev, offset)) {
+		read_msi_masks(dev, offset, dst, n);
+		return;
+	}
 	memcpy(dst, c->hw + offset, n);
 	if (intx_asserted(dev))
 		overlay(dst, offset, n, COMMAND + 2, STATUS_INTX);
 	if (intx_blocked(dev))
 		overlay(dst, offset, n, COMMAND + 1, COMMAND_NO_INTX >> 8);
+	if (dev->asleep)
+		overlay(dst, offset, n, c->pm + PMCSR, D3HOT);
 	if (type == VFIO_PCI_MSIX_IRQ_INDEX)
 		overlay(dst, offset, n, c->msix + MSIX_HIGH, MSIX_ENABLE);
 	else if (type == VFIO_PCI_MSI_IRQ_INDEX)
@@ -206,7 +250,7 @@ static void write_power(struct pci_device *dev, unsigned state)
 	port_rwlock_write_lock(&dev->memory);
 	if (state == D3HOT)
 		reset_cut(dev);
-	else if (state == D0 && power(dev) == D3HOT && !dev->desc.no_soft_reset)
+	else if (state == D0 && config_power(dev) == D3HOT && !dev->desc.no_soft_reset)
 		reset_model(dev, UIOMMUFD_RESET_POWER);
 	if (state == D0 || state == D3HOT)
 		config_set_power(dev, state);
@@ -278,6 +322,10 @@ static void write_word(struct pci_device *dev, unsigned offset, const uint8_t *s
 	}
 	if (is_models(dev, offset)) {
 		model_write(dev, offset, src, n);
+		return;
+	}
+	if (in_msi_masks(dev, offset)) {
+		write_msi_masks(dev, offset, src, n);
 		return;
 	}
 	write_masked(c, offset, src, n);

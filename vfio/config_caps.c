@@ -40,7 +40,8 @@
 #define CAP_ID_AF        0x13
 
 #define PM_OFFSET        0x40
-#define MSI_OFFSET       0x50
+#define MSI_OFFSET       0x50 /* to 0x5e */
+#define MSI_MASKS_OFFSET 0x48 /* if it has masks: to 0x60 */
 #define EXP_OFFSET       0x60
 #define MSIX_OFFSET      0xa0
 #define AF_OFFSET        0xb0
@@ -158,7 +159,10 @@ static void power_management(struct pci_device *dev, uint8_t **link)
 	user32(c, c->pm + 4, ~(uint32_t)0x8103);
 }
 
-/* With 64-bit addresses and no masks. The control's lower byte can say anything. */
+/*
+ * With 64-bit addresses. The control's lower byte can say anything; the masks, if there
+ * are any, are the function's own (irq_msi.c).
+ */
 static void msi(struct pci_device *dev, uint8_t **link)
 {
 	struct pci_config *c = &dev->config;
@@ -167,9 +171,9 @@ static void msi(struct pci_device *dev, uint8_t **link)
 
 	if (!n)
 		return;
-	c->msi = MSI_OFFSET;
+	c->msi = dev->desc.msi_masks ? MSI_MASKS_OFFSET : MSI_OFFSET;
 	p = capability(c, link, c->msi, CAP_ID_MSI);
-	p[2] = 0x80 | __builtin_ctz(n) << 1;
+	config_put16(p + 2, (dev->desc.msi_masks ? 0x180 : 0x80) | __builtin_ctz(n) << 1);
 	virtual_bytes(c, c->msi + 2, 1);
 	c->user[c->msi + 2] = 0xff;
 	virtual_bytes(c, c->msi + 4, 10); /* address and data */

@@ -197,6 +197,11 @@ static long unmap_dma_ioctl(struct uapi_call *call)
 	return with_iommu(call, type1_unmap_dma);
 }
 
+static int admit_dirty_pages(struct uapi_call *call)
+{
+	return (int)with_iommu(call, type1_admit_dirty_pages);
+}
+
 static long dirty_pages_ioctl(struct uapi_call *call)
 {
 	return with_iommu(call, type1_dirty_pages);
@@ -223,8 +228,15 @@ static const struct uapi_entry entries[] = {
 	      sizeof(struct vfio_iommu_type1_dma_map), 0, map_dma_ioctl),
 	ARGSZ(VFIO_IOMMU_UNMAP_DMA, vfio_iommu_type1_dma_unmap,
 	      offsetof(struct vfio_iommu_type1_dma_unmap, data), 0, unmap_dma_ioctl),
-	ARGSZ(VFIO_IOMMU_DIRTY_PAGES, vfio_iommu_type1_dirty_bitmap,
-	      offsetof(struct vfio_iommu_type1_dirty_bitmap, data), 0, dirty_pages_ioctl),
+	{
+		.cmd = VFIO_IOMMU_DIRTY_PAGES,
+		.name = "VFIO_IOMMU_DIRTY_PAGES",
+		.rule = UAPI_ARGSZ,
+		.min_size = offsetof(struct vfio_iommu_type1_dirty_bitmap, data),
+		.admit = admit_dirty_pages,
+		.handler = dirty_pages_ioctl,
+		.fields = vfio_iommu_type1_dirty_bitmap_fields,
+	},
 };
 
 const struct uapi_table vfio_container_table = {

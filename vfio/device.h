@@ -66,6 +66,12 @@ struct pci_intx {
 	struct watch *unmask; /* an eventfd that unmasks; NULL: none */
 };
 
+/* MSI's vectors that are masked, bit by bit (irq_msi.c). */
+struct pci_msi_masks {
+	uint32_t mask, pending; /* the function's registers */
+	uint32_t linux_mask;    /* what Linux would write to the mask */
+};
+
 /*
  * Who is told of interrupts. All eventfds are duplicates of ours; -1: nobody. Of INTx,
  * MSI and MSI-X at most one is enabled.
@@ -76,6 +82,7 @@ struct pci_irqs {
 	struct pci_intx intx;
 	int *vectors;     /* of MSI or MSI-X */
 	unsigned enabled; /* MSI: how many there are, from 0 on */
+	struct pci_msi_masks msi;
 	unsigned msi_log; /* the most that MSI's Multiple Message Enable may say */
 	int err, req;
 	struct signaller signaller;
@@ -162,7 +169,9 @@ struct pci_device {
 	bool io_decoding; /* memory: the same for I/O BARs */
 	/* memory: between LOW_POWER_ENTRY and EXIT; read without as a hint */
 	_Atomic bool low_power;
-	int wake_fd; /* memory: eventfd to signal when low power ends by itself; -1 */
+	bool asleep;    /* config_lock and memory: and in D3hot for it (low_power.c) */
+	unsigned awake; /* config_lock: calls that keep it awake */
+	int wake_fd;    /* memory: eventfd to signal when low power ends by itself; -1 */
 	struct export_set *exports;
 
 	struct gate gate;
@@ -211,6 +220,7 @@ ssize_t config_write(struct pci_device *dev, struct client *c, uint64_t va, size
 bool config_memory_enabled(const struct pci_device *dev);
 bool config_io_enabled(const struct pci_device *dev);
 bool config_master_enabled(const struct pci_device *dev);
+unsigned config_power(const struct pci_device *dev);
 void config_set_power(struct pci_device *dev, unsigned state);
 /* The low bits of its register. */
 unsigned config_bar_flags(const struct pci_bar *bar);
@@ -269,11 +279,23 @@ void reset_end(struct pci_device *dev);
 void reset_enable(struct pci_device *dev);
 void reset_disable(struct pci_device *dev);
 long reset_ioctl(struct uapi_call *call);
-/* Low power. @wake_fd: an eventfd of ours, taken over on success; or -1. */
-int reset_low_power_enter(struct pci_device *dev, int wake_fd);
-void reset_low_power_exit(struct pci_device *dev);
-/* An access wakes the device up, if it is asleep and somebody wants to know. */
-void reset_wake(struct pci_device *dev);
+
+/* ---- low_power.c ---------------------------------------------------------------- */
+
+/* @wake_fd: an eventfd of ours, taken over on success; or -1. -EINVAL: it is entered. */
+int low_power_enter(struct pci_device *dev, int wake_fd);
+void low_power_exit(struct pci_device *dev);
+/* It is over, with config_lock, and memory held for writing. */
+void low_power_forget(struct pci_device *dev);
+/*
+ * A client's call begins, and ends: the function is awake in between. Without a lock.
+ * What begin answers is for end.
+ */
+bool low_power_begin(struct pci_device *dev);
+void low_power_end(struct pci_device *dev, bool begun);
+/* The same, whatever it is in now. */
+void low_power_hold(struct pci_device *dev);
+void low_power_release(struct pci_device *dev);
 
 /* ---- hot_reset.c ---------------------------------------------------------------- */
 
@@ -327,8 +349,25 @@ void irq_replace(int *slot, int fd);
 int intx_trigger(const struct irq_request *r);
 int intx_mask(const struct irq_request *r);
 int intx_unmask(const struct irq_request *r);
+/*
+ * Forget an unmasking eventfd that no client has open any more, as Linux does when it is
+ * closed. Without the lock. True: there was one.
+ */
+bool intx_forget_unmask(struct pci_device *dev);
 /* The watch that is left is the caller's to remove, without the lock. */
 struct watch *intx_disable(struct pci_device *dev);
+
+/* MSI's masks: irq_msi.c. With the lock held: is the vector's message to wait? */
+bool msi_holds(struct pci_device *dev, unsigned vector);
+/* MSI was enabled, with no eventfd so far; a vector has one, or none; it was disabled. */
+void msi_enabled(struct pci_device *dev);
+void msi_vector_used(struct pci_device *dev, unsigned vector, bool used);
+void msi_disabled(struct pci_device *dev);
+/* Without the lock. The function was reset. */
+void msi_reset(struct pci_device *dev);
+void msi_read_masks(struct pci_device *dev, uint32_t *mask, uint32_t *pending);
+/* A client writes @bits of the mask. */
+void msi_write_mask(struct pci_device *dev, uint32_t value, uint32_t bits);
 
 /* COMMAND.INTx_Disable as a client has written it. With config_lock held. */
 void intx_set_disabled(struct pci_device *dev, bool disabled);

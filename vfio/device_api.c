@@ -22,6 +22,7 @@ struct uiommufd_channel {
 	struct dma_channel dma;
 	struct pci_device *dev;
 	uint32_t pasid; /* IOMMUFD_NO_PASID: without */
+	bool asks;      /* for pages, if the device can */
 	struct list on_device;
 };
 
@@ -82,6 +83,7 @@ int uiommufd_channel_create_pasid(struct uiommufd_device *api, uint32_t pasid,
 	dma_channel_init(&ch->dma, requester);
 	ch->dev = dev;
 	ch->pasid = pasid;
+	ch->asks = true;
 	port_mutex_lock(&dev->channels_lock);
 	list_append(&dev->channels, &ch->on_device);
 	port_mutex_unlock(&dev->channels_lock);
@@ -105,6 +107,11 @@ void uiommufd_channel_destroy(struct uiommufd_channel *ch)
 	port_free(ch);
 }
 
+void uiommufd_channel_ask(struct uiommufd_channel *ch, bool on)
+{
+	ch->asks = on;
+}
+
 void channels_destroy(struct pci_device *dev)
 {
 	list_for_each_safe (it, &dev->channels)
@@ -125,7 +132,7 @@ static int report(int err, const struct dma_fault *f, struct uiommufd_fault *out
 /* After a fault at @f: may the rest be tried again? */
 static bool try_again(struct uiommufd_channel *ch, int err, const struct dma_fault *f)
 {
-	return err && page_request(ch->dev, ch->pasid, f);
+	return err && ch->asks && page_request(ch->dev, ch->pasid, f);
 }
 
 /* After DMA that writes from @iova on, of @n bytes or up to the fault. */

@@ -86,6 +86,8 @@ void type1_clear(struct type1 *t);
 long type1_get_info(struct type1 *t, struct uapi_call *call);
 long type1_map_dma(struct type1 *t, struct uapi_call *call);
 long type1_unmap_dma(struct type1 *t, struct uapi_call *call);
+/* -EACCES: this version has no dirty pages, whatever is asked. */
+long type1_admit_dirty_pages(struct type1 *t, struct uapi_call *call);
 long type1_dirty_pages(struct type1 *t, struct uapi_call *call);
 
 /* ---- the calls -------------------------------------------------------------------- */

@@ -6,7 +6,7 @@
  * One of INTx, MSI and MSI-X is on from the first SET_IRQS that gives it eventfds until
  * one with count 0 and DATA_NONE. In between MSI-X's vectors come and go; MSI has as many
  * as it was enabled with. What the client writes to the capabilities or the MSI-X table
- * does not matter, as with vfio-pci.
+ * does not matter, as with vfio-pci, but for the masks of MSI (irq_msi.c).
  *
  * The order of checks is that of Linux 7.3. Eventfds are duplicates of the client's, and
  * ours to close. Signalling never blocks (signal.c).
@@ -122,7 +122,8 @@ void uiommufd_irq(struct uiommufd_device *api, unsigned vector)
 
 	port_dma_rest();
 	port_mutex_lock(&irqs->lock);
-	if (has_vectors(irqs) && vector < irq_count(dev, irqs->type))
+	if (has_vectors(irqs) && vector < irq_count(dev, irqs->type) &&
+	    !(irqs->type == VFIO_PCI_MSI_IRQ_INDEX && msi_holds(dev, vector)))
 		irq_signal(dev, irqs->vectors[vector]);
 	port_mutex_unlock(&irqs->lock);
 }
@@ -142,6 +143,8 @@ static void disable_vectors(struct pci_device *dev)
 {
 	for (unsigned i = 0; i < irq_count(dev, dev->irqs.type); i++)
 		irq_replace(&dev->irqs.vectors[i], -1);
+	if (dev->irqs.type == VFIO_PCI_MSI_IRQ_INDEX)
+		msi_disabled(dev);
 	dev->irqs.type = IRQ_NONE;
 }
 
@@ -201,17 +204,25 @@ bool irq_fires(const struct irq_request *r, uint32_t i)
 	return true;
 }
 
+/* @fd: of ours, or -1. */
+static void replace_vector(struct pci_device *dev, uint32_t vector, int fd)
+{
+	irq_replace(&dev->irqs.vectors[vector], fd);
+	if (dev->irqs.type == VFIO_PCI_MSI_IRQ_INDEX)
+		msi_vector_used(dev, vector, fd >= 0);
+}
+
 /*
  * Give a vector its eventfd; whatever happens, the former one is gone. MSI has no more
  * vectors than it was enabled with.
  */
 static int set_vector(const struct irq_request *r, uint32_t vector, int32_t fd)
 {
-	struct pci_irqs *irqs = &r->dev->irqs;
-	int *slot = &irqs->vectors[vector];
+	const struct pci_irqs *irqs = &r->dev->irqs;
 	int own;
 
-	irq_replace(slot, -1);
+	if (irqs->vectors[vector] >= 0)
+		replace_vector(r->dev, vector, -1);
 	if (fd < 0)
 		return 0;
 	if (irqs->type == VFIO_PCI_MSI_IRQ_INDEX && vector >= irqs->enabled)
@@ -219,7 +230,7 @@ static int set_vector(const struct irq_request *r, uint32_t vector, int32_t fd)
 	own = irq_get_eventfd(r->dev, r->client, fd);
 	if (own < 0)
 		return own;
-	irq_replace(slot, own);
+	replace_vector(r->dev, vector, own);
 	return 0;
 }
 
@@ -234,7 +245,8 @@ static int set_vectors(const struct irq_request *r)
 	if (!err)
 		return 0;
 	while (i-- > 0)
-		irq_replace(&r->dev->irqs.vectors[r->set.start + i], -1);
+		if (r->dev->irqs.vectors[r->set.start + i] >= 0)
+			replace_vector(r->dev, r->set.start + i, -1);
 	return err;
 }
 
@@ -249,8 +261,10 @@ static int enable_vectors(const struct irq_request *r)
 		return -ERANGE;
 	irqs->type = r->set.index;
 	irqs->enabled = n;
-	if (irqs->type == VFIO_PCI_MSI_IRQ_INDEX)
+	if (irqs->type == VFIO_PCI_MSI_IRQ_INDEX) {
 		irqs->msi_log = 32 - __builtin_clz(2 * n - 1) - 1;
+		msi_enabled(r->dev);
+	}
 	err = set_vectors(r);
 	if (err)
 		disable_vectors(r->dev);
@@ -403,6 +417,16 @@ static int map_messages(struct pci_device *dev)
 	return err;
 }
 
+static int act_locked(const struct irq_request *r)
+{
+	int err;
+
+	port_mutex_lock(&r->dev->irqs.lock);
+	err = act(r);
+	port_mutex_unlock(&r->dev->irqs.lock);
+	return err;
+}
+
 long irq_set_ioctl(struct uapi_call *call)
 {
 	struct watch *gone = NULL;
@@ -429,9 +453,10 @@ long irq_set_ioctl(struct uapi_call *call)
 		err = map_messages(r.dev);
 	if (!err) {
 		r.data = data;
-		port_mutex_lock(&r.dev->irqs.lock);
-		err = act(&r);
-		port_mutex_unlock(&r.dev->irqs.lock);
+		err = act_locked(&r);
+		/* The one answer of this kind: INTx is unmasked by another eventfd. */
+		if (err == -EBUSY && intx_forget_unmask(r.dev))
+			err = act_locked(&r);
 		watch_remove(gone);
 	}
 	port_free(data);

@@ -7,7 +7,9 @@
  * stays. What COMMAND.INTx_Disable says masks, too, and nothing is told meanwhile.
  *
  * Everything is under irqs.lock. An unmasking eventfd is the client's, and watched
- * (watch.h); the watcher takes the lock itself.
+ * (watch.h); the watcher takes the lock itself. In Linux it is gone when its last
+ * descriptor is closed. Ours would keep it open, so whether anybody else has it is found
+ * out when that matters: when another one is to take its place.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -204,6 +206,40 @@ static int set_unmask(const struct irq_request *r, int32_t fd)
 	if (err)
 		close(own);
 	return err;
+}
+
+/* The number of the eventfd that unmasks, and our descriptor of it; -1: none. */
+static int unmask_number(struct pci_device *dev, int *fd)
+{
+	int number = -1;
+
+	port_mutex_lock(&dev->irqs.lock);
+	if (dev->irqs.intx.unmask) {
+		*fd = watch_eventfd(dev->irqs.intx.unmask);
+		number = client_eventfd_number(*fd);
+	}
+	port_mutex_unlock(&dev->irqs.lock);
+	return number;
+}
+
+bool intx_forget_unmask(struct pci_device *dev)
+{
+	struct pci_intx *x = &dev->irqs.intx;
+	struct watch *gone = NULL;
+	int fd, number = unmask_number(dev, &fd);
+	bool any;
+
+	if (number < 0 || client_eventfd_in_use(number, fd))
+		return false;
+	port_mutex_lock(&dev->irqs.lock);
+	if (x->unmask && client_eventfd_number(watch_eventfd(x->unmask)) == number) {
+		gone = x->unmask;
+		x->unmask = NULL;
+	}
+	port_mutex_unlock(&dev->irqs.lock);
+	any = gone;
+	watch_remove(gone);
+	return any;
 }
 
 int intx_unmask(const struct irq_request *r)

@@ -134,13 +134,16 @@ static void set_tracking(struct type1 *t, bool on)
 	port_mutex_unlock(&t->lock);
 }
 
+long type1_admit_dirty_pages(struct type1 *t, struct uapi_call *call)
+{
+	return t->v2 ? 0 : -EACCES;
+}
+
 long type1_dirty_pages(struct type1 *t, struct uapi_call *call)
 {
 	struct vfio_iommu_type1_dirty_bitmap dirty;
 
 	memcpy(&dirty, call->data, offsetof(struct vfio_iommu_type1_dirty_bitmap, data));
-	if (!t->v2)
-		return -EACCES;
 	switch (dirty.flags) {
 	case VFIO_IOMMU_DIRTY_PAGES_FLAG_START:
 		set_tracking(t, true);

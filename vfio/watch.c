@@ -165,6 +165,11 @@ int watch_add(struct watcher *w, int eventfd, void (*signalled)(void *arg), void
 	return err;
 }
 
+int watch_eventfd(const struct watch *watch)
+{
+	return watch->fd;
+}
+
 void watch_remove(struct watch *watch)
 {
 	struct watcher *w;

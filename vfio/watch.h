@@ -41,6 +41,8 @@ void watcher_finish(struct watcher *w);
  */
 int watch_add(struct watcher *w, int eventfd, void (*signalled)(void *arg), void *arg,
 	      struct watch **out);
+/* The eventfd, which stays the watch's. */
+int watch_eventfd(const struct watch *watch);
 /* When it returns the function is not running and will not be. Takes NULL. */
 void watch_remove(struct watch *watch);
 

@@ -146,6 +146,8 @@ struct uiommufd_device_desc {
 	unsigned msix_bar;
 	uint32_t msix_table_offset, msix_pba_offset; /* 8-aligned */
 	unsigned msi_vectors;  /* 0: no MSI capability; else a power of two <= 32 */
+	/* ... which can be masked one by one: a masked vector's message is pending. */
+	bool msi_masks;
 	uint8_t interrupt_pin; /* 0: no INTx; 1 to 4: INTA# to INTD# */
 	bool flr;           /* has Function Level Reset, by its PCI Express capability */
 	bool af;            /* the same by an Advanced Features capability */
@@ -289,6 +291,12 @@ int uiommufd_channel_create(struct uiommufd_device *dev, struct uiommufd_channel
 int uiommufd_channel_create_pasid(struct uiommufd_device *dev, uint32_t pasid,
 				  struct uiommufd_channel **out);
 void uiommufd_channel_destroy(struct uiommufd_channel *ch);
+
+/*
+ * Of a device that asks for pages (ATS and PRI): shall the DMA of this channel? It does
+ * until told otherwise; else it faults at once. By the thread that uses the channel.
+ */
+void uiommufd_channel_ask(struct uiommufd_channel *ch, bool on);
 
 /*
  * 0, or -EFAULT with *@fault (may be NULL) filled in: the bytes before it are done. May

@@ -488,7 +488,9 @@ static void test_whole(void **state)
 {
 	static const char movdir64b[] = "\x66\x0f\x38\xf8\x06"; /* (%rsi), %rax */
 	static const char enqcmd[] = "\xf2\x0f\x38\xf8\x06";
+	static const char enqcmds[] = "\xf3\x0f\x38\xf8\x06";
 	static struct world w;
+	unsigned char *source = w.copy + 256 + 5;
 	struct cpu_state s;
 	uint64_t va;
 
@@ -502,16 +504,29 @@ static void test_whole(void **state)
 	assert_memory_equal(w.copy + 512, w.copy + 256 + 5, 64);
 	assert_int_equal(w.stores, 1);
 
-	/* Accepted, with the PASID's four bytes cleared; then refused. */
+	/* Accepted; then refused. */
+	memset(source, 0, 4);
 	s.rflags |= FLAG_CF | FLAG_ZF;
 	memset(w.copy + 512, 0x55, 64);
+	assert_true(cpu_writes_whole(&s, enqcmd, 5, &va));
 	assert_int_equal(EMULATE(&w, &s, enqcmd), 0);
 	assert_int_equal(s.rflags & FLAG_ALL, 0);
-	assert_memory_equal(w.copy + 512, "\0\0\0\0", 4);
-	assert_memory_equal(w.copy + 516, w.copy + 256 + 9, 60);
+	assert_memory_equal(w.copy + 512, source, 64);
 	s.gpr[CPU_RAX] += 64;
 	assert_int_equal(EMULATE(&w, &s, enqcmd), 0);
 	assert_int_equal(s.rflags & FLAG_ALL, FLAG_ZF);
+
+	/* A PASID is the other instruction's to give; what is reserved, nobody's. */
+	s.gpr[CPU_RAX] -= 64;
+	memcpy(source, "\x45\x23\x01\x80", 4);
+	assert_int_equal(EMULATE(&w, &s, enqcmd), -EINVAL);
+	assert_int_equal(s.rflags & FLAG_ALL, FLAG_ZF);
+	assert_true(cpu_writes_whole(&s, enqcmds, 5, &va));
+	assert_int_equal(EMULATE(&w, &s, enqcmds), 0);
+	assert_int_equal(s.rflags & FLAG_ALL, 0);
+	assert_memory_equal(w.copy + 512, source, 64);
+	source[2] |= 0x10;
+	assert_int_equal(EMULATE(&w, &s, enqcmds), -EINVAL);
 
 	s.gpr[CPU_RAX] += 1;
 	assert_int_equal(EMULATE(&w, &s, movdir64b), -EINVAL);

@@ -45,6 +45,13 @@ struct uiommufd_device {
 	atomic_bool intx;      /* the level of the line */
 	atomic_ulong accesses; /* DMA accesses so far */
 	bool fail_channel;     /* make uiommufd_channel_create() fail */
+	/*
+	 * Asked for the pages of channels that ask: true: try again. Called by the
+	 * model's thread with no lock held. NULL: nothing is asked for.
+	 */
+	bool (*page)(struct uiommufd_device *dev, uint32_t pasid, uint64_t iova,
+		     bool write);
+	void *page_arg;
 	char error[256];
 };
 

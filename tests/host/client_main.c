@@ -13,6 +13,7 @@ static const struct {
 } scenarios[] = {
 #define ROW(name) {#name, scenario_##name},
 	SCENARIOS(ROW) SELFTEST_SCENARIOS(ROW) MMIO_SCENARIOS(ROW) SRIOV_SCENARIOS(ROW)
+		DSA_SCENARIOS(ROW)
 #undef ROW
 };
 
@@ -22,6 +23,7 @@ static const struct {
 } helpers[] = {
 	{"mmio-exec-2", scenario_mmio_exec_2},
 	{"dma-exec-2", scenario_dma_exec_2},
+	{"kvm-native", scenario_kvm_native},
 	{"exec-2", scenario_exec_2},
 	{"background", scenario_background},
 	{"await", scenario_await},

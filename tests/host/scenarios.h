@@ -61,6 +61,9 @@
 	SCENARIO(sriov)                                                                  \
 	SCENARIO(sriov_waits)
 
+/* With a DSA that has PASIDs and asks for pages. */
+#define DSA_SCENARIOS(SCENARIO) SCENARIO(dsa)
+
 /* With --selftest. */
 #define SELFTEST_SCENARIOS(SCENARIO)                                                     \
 	SCENARIO(fail_nth)                                                               \
@@ -71,11 +74,13 @@ SCENARIOS(DECLARE)
 SELFTEST_SCENARIOS(DECLARE)
 MMIO_SCENARIOS(DECLARE)
 SRIOV_SCENARIOS(DECLARE)
+DSA_SCENARIOS(DECLARE)
 #undef DECLARE
 
 /* Helpers of others, with arguments; not run by themselves. */
 void scenario_dma_exec_2(int argc, char **argv);
 void scenario_mmio_exec_2(int argc, char **argv);
+void scenario_kvm_native(int argc, char **argv);
 void scenario_exec_2(int argc, char **argv);
 void scenario_background(int argc, char **argv);
 void scenario_await(int argc, char **argv);

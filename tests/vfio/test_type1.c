@@ -496,6 +496,37 @@ static void test_dirty(void **state)
 	assert_int_equal(get_dirty(f, I, 80 * PAGE, PAGE, 24, map), -EINVAL);
 }
 
+/* What version 1 refuses it refuses unseen; version 2 looks. */
+static void test_dirty_order(void **state)
+{
+	static const struct {
+		unsigned long type;
+		long stop, short_struct, bad_address;
+	} columns[] = {
+		{V1, -EACCES, -EACCES, -EACCES},
+		{V2, 0, -EINVAL, -EFAULT},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(columns); i++) {
+		struct vfio_iommu_type1_dirty_bitmap d = {
+			.argsz = sizeof(d) - 1,
+			.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP,
+		};
+		struct fixture *f = start(columns[i].type);
+		struct rig *r = &f->l->rig;
+		int container = f->l->container;
+
+		assert_int_equal(dirty(f, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP),
+				 columns[i].stop);
+		assert_int_equal(rig_ioctl(r, container, VFIO_IOMMU_DIRTY_PAGES, &d),
+				 columns[i].short_struct);
+		assert_int_equal(
+			rig_ioctl(r, container, VFIO_IOMMU_DIRTY_PAGES, RIG_BAD_VA),
+			columns[i].bad_address);
+		stop(f);
+	}
+}
+
 /* ---- RLIMIT_MEMLOCK ------------------------------------------------------------ */
 
 static bool limited(struct client *c, struct client_owner *out)
@@ -633,6 +664,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bar_closed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mixed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dirty, setup, teardown),
+		cmocka_unit_test(test_dirty_order),
 		cmocka_unit_test_setup_teardown(test_memlock, setup, teardown),
 		cmocka_unit_test(test_model),
 	};
