@@ -179,7 +179,8 @@ static int make_host(struct session *s, const struct run_options *o)
 	if (!err)
 		err = pci_bus_create(s->host.machine, s->host.view, &s->host.pci);
 	if (err) {
-		complain("cannot make a private directory for /dev and /sys: %s",
+		complain("cannot make a private directory for /dev and /sys: %s (see "
+			 "uiommufd doctor)",
 			 strerror(-err));
 		return err;
 	}
@@ -193,7 +194,7 @@ static int make_host(struct session *s, const struct run_options *o)
 	if (!err)
 		err = filter_create(&s->filter, o->selftest);
 	if (err)
-		complain("%s", strerror(-err));
+		complain("cannot begin: %s (see uiommufd doctor)", strerror(-err));
 	return err;
 }
 
@@ -470,7 +471,9 @@ int run(const struct run_options *o)
 	if (!err)
 		err = block_signals(&s);
 	if (err) {
-		complain("%s", strerror(-err));
+		complain("cannot begin: %s (are there descriptors left, and is /proc "
+			 "mounted?)",
+			 strerror(-err));
 		return EXIT_OURS;
 	}
 	if (make_host(&s, o))
