@@ -450,6 +450,37 @@ static void revoke_spares_what_is_new(void **state)
 	}
 }
 
+static int do_revoke_first_half(struct call *c)
+{
+	struct dmabuf_revocation r = {0};
+
+	dmabuf_revocation_add(&r, g.buf);
+	atomic_store(&c->done, true);
+	dmabuf_revocation_finish(&r);
+	return 0;
+}
+
+/*
+ * What clears waits for the domain's remote copies, not what finishes the revocation: the
+ * domain may be gone by then.
+ */
+static void revoke_waits_for_remote_copies_at_once(void **state)
+{
+	struct call revoke = {.run = do_revoke_first_half};
+	unsigned phase;
+	bool early;
+
+	map_buffer(0, 0x10000);
+	domain_remote_enable(g.d);
+	phase = domain_remote_begin(g.d);
+	call_start(&revoke);
+	nap();
+	early = atomic_load(&revoke.done);
+	domain_remote_end(g.d, phase);
+	assert_int_equal(call_end(&revoke), 0);
+	assert_false(early);
+}
+
 static int do_unmap_elsewhere(struct call *c)
 {
 	uint64_t unmapped;
@@ -494,10 +525,15 @@ static void revoke_keeps_its_areas(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(unmap_keeps_the_iova),      TEST(revoke_waits_for_unmap),
-		TEST(revoke_waits_for_remove),   TEST(others_wait_for_revoke),
-		TEST(half_made_area_made),       TEST(half_made_area_fails),
-		TEST(revoke_spares_what_is_new), TEST(revoke_keeps_its_areas),
+		TEST(unmap_keeps_the_iova),
+		TEST(revoke_waits_for_unmap),
+		TEST(revoke_waits_for_remove),
+		TEST(others_wait_for_revoke),
+		TEST(half_made_area_made),
+		TEST(half_made_area_fails),
+		TEST(revoke_spares_what_is_new),
+		TEST(revoke_keeps_its_areas),
+		TEST(revoke_waits_for_remote_copies_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
