@@ -143,6 +143,15 @@ static int parse_run(int argc, char **argv, struct run_options *o)
 	return err ? '?' : -1;
 }
 
+/* The exit status after what was asked for went to standard output. */
+static int printed(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return 0;
+	complain("standard output: %s", strerror(errno));
+	return EXIT_OURS;
+}
+
 static int command_run(int argc, char **argv)
 {
 	static char name[] = "uiommufd: run";
@@ -155,7 +164,7 @@ static int command_run(int argc, char **argv)
 	if (stopped == 'h') {
 		fputs(run_usage, stdout);
 		print_models();
-		status = 0;
+		status = printed();
 	} else if (stopped == -1 && !o.argv[0]) {
 		complain("run: which program? (uiommufd run --help)");
 	} else if (stopped == -1) {
@@ -181,11 +190,11 @@ int main(int argc, char **argv)
 		return doctor(argc - 1, argv + 1);
 	if (!strcmp(command, "--help") || !strcmp(command, "-h")) {
 		fputs(usage, stdout);
-		return 0;
+		return printed();
 	}
 	if (!strcmp(command, "--version")) {
 		puts("uiommufd " UIOMMUFD_VERSION);
-		return 0;
+		return printed();
 	}
 	complain("%s: no such command (uiommufd --help)", command);
 	return EXIT_OURS;

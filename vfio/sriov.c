@@ -287,8 +287,15 @@ static void appear(struct pci_device *vf)
 	pci_device_bind(vf);
 }
 
+static void tell_model(struct pci_device *pf, unsigned n)
+{
+	if (pf->ops.vfs)
+		pf->ops.vfs(pf->model, n);
+}
+
 static int enable(struct pci_device *pf, unsigned n)
 {
+	tell_model(pf, n);
 	for (unsigned i = 0; i < n; i++)
 		appear(pf->sriov.vfs[i]);
 	set_enabled(pf, n);
@@ -313,6 +320,7 @@ static int disable(struct pci_device *pf)
 		closed &= leave(pf->sriov.vfs[i]);
 	if (!closed)
 		return -EAGAIN;
+	tell_model(pf, 0);
 	set_enabled(pf, 0);
 	for (unsigned i = 0; i < n; i++)
 		set_present(pf->sriov.vfs[i], false);
@@ -325,6 +333,8 @@ int sriov_enable(struct pci_device *pf, unsigned n)
 
 	if (n > sriov_total(pf))
 		return -ERANGE;
+	/* With virtual functions it does not sleep. */
+	low_power_hold(pf);
 	port_mutex_lock(&pf->sriov.enabling);
 	if (n == pf->sriov.enabled)
 		err = 0;
@@ -333,6 +343,7 @@ int sriov_enable(struct pci_device *pf, unsigned n)
 	else
 		err = pf->sriov.enabled ? -EBUSY : enable(pf, n);
 	port_mutex_unlock(&pf->sriov.enabling);
+	low_power_release(pf);
 	return err;
 }
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "dsa_bench.h"
 
-int bench_setup(void **state)
+static int setup(void **state, const struct uiommufd_option *options, size_t n)
 {
-	const struct uiommufd_option options[] = {{"wqs", "4"}, {"engines", "2"}};
 	struct bench *b = calloc(1, sizeof(*b));
 
-	if (fake_device_create(&dsa_model, options, 2, false, &b->dev))
+	if (fake_device_create(&dsa_model, options, n, false, &b->dev))
 		return -1;
 	b->ram = calloc(1, RAM_BYTES);
 	b->peer = calloc(1, PEER_BYTES);
@@ -21,6 +20,21 @@ int bench_setup(void **state)
 	bench_configure(b);
 	*state = b;
 	return 0;
+}
+
+int bench_setup(void **state)
+{
+	const struct uiommufd_option options[] = {{"wqs", "4"}, {"engines", "2"}};
+
+	return setup(state, options, 2);
+}
+
+int bench_setup_pasid(void **state)
+{
+	const struct uiommufd_option options[] = {
+		{"wqs", "4"}, {"engines", "2"}, {"pasid", "1"}, {"pri", "1"}};
+
+	return setup(state, options, 4);
 }
 
 int bench_teardown(void **state)
@@ -71,6 +85,26 @@ void bench_configure(struct bench *b)
 	assert_int_equal(command(b, ENABLE_DEVICE, 0), 0);
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(command(b, ENABLE_WQ, i), 0);
+}
+
+void reconfigure(struct bench *b, unsigned wq, uint32_t threshold, uint32_t mode)
+{
+	assert_int_equal(command(b, DISABLE_WQ, 1u << wq), 0);
+	set_reg(b, R_WQS + wq * 64 + 4, 4, threshold);
+	set_reg(b, R_WQS + wq * 64 + 8, 4, mode);
+	assert_int_equal(command(b, ENABLE_WQ, wq), 0);
+}
+
+bool write_64(struct bench *b, unsigned bar, uint64_t offset, const void *bytes,
+	      bool deferrable)
+{
+	bool accepted;
+
+	pthread_mutex_lock(&b->dev->regs);
+	accepted =
+		b->dev->ops.mmio_write_64(b->dev->model, bar, offset, bytes, deferrable);
+	pthread_mutex_unlock(&b->dev->regs);
+	return accepted;
 }
 
 struct hw_desc desc(struct bench *b, unsigned opcode, uint64_t dst, uint64_t src,

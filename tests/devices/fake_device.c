@@ -11,6 +11,7 @@
 struct uiommufd_channel {
 	struct uiommufd_device *dev;
 	uint32_t pasid;
+	bool asks;
 };
 
 /* ---- for the tests --------------------------------------------------------------- */
@@ -40,26 +41,49 @@ static void fake_free(struct uiommufd_device *dev)
 	free(dev);
 }
 
-int fake_device_create(const struct uiommufd_model *model,
-		       const struct uiommufd_option *options, size_t n, bool fail_channel,
-		       struct uiommufd_device **out)
+static struct uiommufd_device *fake_alloc(bool fail_channel)
 {
 	struct uiommufd_device *dev = calloc(1, sizeof(*dev));
-	int err;
 
 	if (!dev)
-		return -ENOMEM;
+		return NULL;
 	pthread_mutex_init(&dev->regs, NULL);
 	pthread_rwlock_init(&dev->space, NULL);
 	dev->attached = dev->master = true;
 	dev->fail_channel = fail_channel;
-	*out = dev;
-	err = model->create(dev, options, n, &dev->desc, &dev->ops, &dev->model);
+	return dev;
+}
+
+static int power_on(struct uiommufd_device *dev, const struct uiommufd_model *model,
+		    const struct uiommufd_option *options, size_t n)
+{
+	int err = model->create(dev, options, n, &dev->desc, &dev->ops, &dev->model);
 	if (err)
 		return err; /* the caller reads dev->error and destroys it */
 	make_bars(dev);
 	fake_reset(dev, UIOMMUFD_RESET_POWER_ON);
 	return 0;
+}
+
+int fake_device_create(const struct uiommufd_model *model,
+		       const struct uiommufd_option *options, size_t n, bool fail_channel,
+		       struct uiommufd_device **out)
+{
+	*out = fake_alloc(fail_channel);
+	return *out ? power_on(*out, model, options, n) : -ENOMEM;
+}
+
+int fake_device_create_vf(struct uiommufd_device *pf, unsigned index, bool fail_channel,
+			  struct uiommufd_device **out)
+{
+	const struct uiommufd_sriov *sriov = pf->desc.sriov;
+
+	*out = fake_alloc(fail_channel);
+	if (!*out)
+		return -ENOMEM;
+	(*out)->pf = pf;
+	(*out)->vf_index = index;
+	return power_on(*out, sriov->vf, sriov->vf_options, sriov->nr_vf_options);
 }
 
 void fake_device_destroy(struct uiommufd_device *dev)
@@ -201,6 +225,7 @@ int uiommufd_channel_create_pasid(struct uiommufd_device *dev, uint32_t pasid,
 		return -ENOMEM;
 	ch->dev = dev;
 	ch->pasid = pasid;
+	ch->asks = true;
 	*out = ch;
 	return 0;
 }
@@ -215,6 +240,11 @@ void uiommufd_channel_destroy(struct uiommufd_channel *ch)
 	free(ch);
 }
 
+void uiommufd_channel_ask(struct uiommufd_channel *ch, bool on)
+{
+	ch->asks = on;
+}
+
 void uiommufd_irq(struct uiommufd_device *dev, unsigned vector)
 {
 	atomic_fetch_add(&dev->irqs[vector], 1);
@@ -227,9 +257,10 @@ void uiommufd_intx(struct uiommufd_device *dev, bool asserted)
 
 void *uiommufd_pf_model(struct uiommufd_device *vf, unsigned *index)
 {
-	(void)index;
-	(void)vf;
-	return NULL;
+	if (!vf->pf)
+		return NULL;
+	*index = vf->vf_index;
+	return vf->pf->model;
 }
 
 /* Space held. Where @iova is and how many bytes follow, or why it is nowhere. */
@@ -262,6 +293,15 @@ static uint8_t *translate(struct uiommufd_channel *ch, uint64_t iova, bool write
 	return NULL;
 }
 
+static bool asks_and_gets(struct uiommufd_channel *ch, enum uiommufd_fault_reason reason,
+			  uint64_t iova, bool write)
+{
+	if (!ch->asks || !ch->dev->page ||
+	    (reason != UIOMMUFD_FAULT_UNMAPPED && reason != UIOMMUFD_FAULT_PERM))
+		return false;
+	return ch->dev->page(ch->dev, ch->pasid, iova, write);
+}
+
 /*
  * One access: from @src (or, if NULL, from IOVA @from) to @dst (or IOVA @to). Pieces
  * of 4 KiB, each under the lock, so that unmaps happen in the middle.
@@ -291,9 +331,12 @@ static int transfer(struct uiommufd_channel *ch, uint8_t *dst, uint64_t to,
 			memcpy(d, s, piece);
 		pthread_rwlock_unlock(&dev->space);
 		if (!s || !d) {
+			uint64_t at = s ? to + done : from + done;
+
+			if (asks_and_gets(ch, reason, at, s != NULL))
+				continue;
 			if (fault)
-				*fault = (struct uiommufd_fault){
-					reason, s ? to + done : from + done, s != NULL};
+				*fault = (struct uiommufd_fault){reason, at, s != NULL};
 			return -EFAULT;
 		}
 		done += piece;

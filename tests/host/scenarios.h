@@ -56,12 +56,16 @@
 	SCENARIO(mmio_signals)                                                           \
 	SCENARIO(mmio_memory_off)                                                        \
 	SCENARIO(mmio_kernel)                                                            \
-	SCENARIO(mmio_engine)
+	SCENARIO(mmio_engine)                                                            \
+	SCENARIO(mmio_container)
 
 /* With virtual functions. */
 #define SRIOV_SCENARIOS(SCENARIO)                                                        \
 	SCENARIO(sriov)                                                                  \
 	SCENARIO(sriov_waits)
+
+/* With a DSA that has PASIDs and asks for pages. */
+#define DSA_SCENARIOS(SCENARIO) SCENARIO(dsa)
 
 /* With --selftest. */
 #define SELFTEST_SCENARIOS(SCENARIO)                                                     \
@@ -73,6 +77,7 @@ SCENARIOS(DECLARE)
 SELFTEST_SCENARIOS(DECLARE)
 MMIO_SCENARIOS(DECLARE)
 SRIOV_SCENARIOS(DECLARE)
+DSA_SCENARIOS(DECLARE)
 #undef DECLARE
 
 /* Helpers of others, with arguments; not run by themselves. */

@@ -165,6 +165,16 @@ static void check_traced_scenario(void **state)
 	check(*state, argv);
 }
 
+static void check_dsa_scenario(void **state)
+{
+	const char *argv[] = {"--iommu", "vtd,name=a,page-requests=on,pasid=20",
+			      "-d",      "dsa,iommu=a,pasid=1,pri=1",
+			      "--",      "CLIENT",
+			      *state,    NULL};
+
+	check(*state, argv);
+}
+
 /* The same client on the real KVM. */
 static void test_kvm_native(void **state)
 {
@@ -400,6 +410,8 @@ static void test_command(void **state)
 	{#name, check_selftest_scenario, NULL, NULL, (void *)(uintptr_t) #name},
 #define SRIOV_SCENARIO_TEST(name)                                                        \
 	{#name, check_sriov_scenario, NULL, NULL, (void *)(uintptr_t) #name},
+#define DSA_SCENARIO_TEST(name)                                                          \
+	{#name, check_dsa_scenario, NULL, NULL, (void *)(uintptr_t) #name},
 #define TRACED_SCENARIO_TEST(name)                                                       \
 	{#name "_traced", check_traced_scenario, NULL, NULL, (void *)(uintptr_t) #name},
 
@@ -407,10 +419,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SCENARIOS(SCENARIO_TEST) SELFTEST_SCENARIOS(SELFTEST_SCENARIO_TEST)
-			SCENARIOS(TRACED_SCENARIO_TEST)
-				MMIO_SCENARIOS(TRACED_SCENARIO_TEST)
-					SRIOV_SCENARIOS(SRIOV_SCENARIO_TEST)
-						cmocka_unit_test(test_watched_engine),
+			SCENARIOS(TRACED_SCENARIO_TEST) MMIO_SCENARIOS(
+				TRACED_SCENARIO_TEST) SRIOV_SCENARIOS(SRIOV_SCENARIO_TEST)
+				DSA_SCENARIOS(DSA_SCENARIO_TEST)
+					cmocka_unit_test(test_watched_engine),
 		cmocka_unit_test(test_kvm_native),
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_signals_are_passed_on),
