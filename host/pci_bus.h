@@ -61,6 +61,7 @@ enum pci_setting {
 	PCI_POWER_AUTO,
 	PCI_ENABLED, /* how often, by the attribute */
 	PCI_VF_AUTOPROBE,
+	PCI_ROM_ENABLED,
 	PCI_SETTINGS,
 };
 
@@ -143,6 +144,7 @@ int pci_nodes_link(struct pci_function *f, const char *name, const char *to);
 
 int pci_attrs_add(struct pci_function *f);
 int pci_function_setting(struct pci_function *f, enum pci_setting s);
+int pci_function_set(struct pci_function *f, enum pci_setting s, int value);
 /* Its driver_override: a line; an empty one takes it back. */
 int pci_function_override(struct pci_function *f, const char *text);
 /* A number in C's notation, with nothing after it but a newline. */
@@ -151,6 +153,10 @@ int pci_parse_number(const char *text, long *out);
 unsigned pci_attrs_reset_methods(const struct pci_function *f);
 /* The text that /sys/.../modalias has, without a newline. */
 void pci_modalias(const struct pci_function *f, char *buf, size_t cap);
+
+/* ---- pci_regions.c: BARs, the ROM, and where they lie ------------------------------ */
+
+int pci_regions_add(struct pci_function *f);
 
 /* ---- debugfs.c: the IOMMU's debugging files ------------------------------------------
  */

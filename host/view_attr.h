@@ -44,8 +44,13 @@ struct view_attr {
 	int (*dump)(void *object, FILE *out);
 	/* What stat(2) says of bytes; NULL: a page. */
 	uint64_t (*size)(void *object);
-	/* What becomes of an mmap(2); 0: ENODEV. */
-	int mmap_error;
+	/*
+	 * For an mmap(2) of @length bytes from @offset on by who has it open with @flags:
+	 * a descriptor of ours that is mapped instead, from *@at on; -errno. NULL:
+	 * ENODEV.
+	 */
+	int (*map)(void *object, uint64_t offset, uint64_t length, int flags,
+		   uint64_t *at);
 };
 
 /* An attribute that is there, or was: reference counted. */
