@@ -106,21 +106,6 @@ static int add_ids(struct pci_function *f)
 	return err;
 }
 
-/* Every processor is local: what the host says of its own. */
-static int add_local_cpus(struct pci_function *f)
-{
-	char path[PCI_PATH_BYTES], list[1024] = "0\n";
-	FILE *in = fopen("/sys/devices/system/cpu/online", "re");
-
-	if (in) {
-		if (!fgets(list, sizeof(list), in))
-			strcpy(list, "0\n");
-		fclose(in);
-	}
-	return view_add_text(f->bus->view, pci_path(f, "local_cpulist", path), "%s",
-			     list);
-}
-
 static int add_constants(struct pci_function *f)
 {
 	static const struct {
@@ -156,17 +141,20 @@ static ssize_t clip(uint64_t offset, size_t n, uint64_t size)
 	return (ssize_t)min_u64(n, size - offset);
 }
 
+void pci_config_bytes(struct pci_function *f, unsigned offset, void *dst, size_t n)
+{
+	if (f->dev)
+		pci_device_config(f->dev, offset, dst, n);
+	else
+		machine_port_config(f->port, offset, dst, n);
+}
+
 static ssize_t read_config(void *object, uint64_t offset, void *dst, size_t n)
 {
-	struct pci_function *f = object;
 	ssize_t size = clip(offset, n, CONFIG_BYTES);
 
-	if (size <= 0)
-		return size;
-	if (f->dev)
-		pci_device_config(f->dev, (unsigned)offset, dst, (size_t)size);
-	else
-		machine_port_config(f->port, (unsigned)offset, dst, (size_t)size);
+	if (size > 0)
+		pci_config_bytes(object, (unsigned)offset, dst, (size_t)size);
 	return size;
 }
 
@@ -292,25 +280,6 @@ static const struct view_attr power_control_attr = {
 
 /* ---- state ----------------------------------------------------------------------------
  */
-
-/* PMCSR's state, by way of the capabilities list. */
-static ssize_t show_power_state(void *object, char *text, size_t cap)
-{
-	static const char *const names[] = {"D0", "D1", "D2", "D3hot"};
-	unsigned char config[256];
-	unsigned at;
-
-	read_config(object, 0, config, sizeof(config));
-	at = config[0x34];
-	for (int i = 0; at >= 0x40 && at < 0xf8 && i < 48; i++) {
-		if (config[at] == 1)
-			return snprintf(text, cap, "%s\n", names[config[at + 4] & 3]);
-		at = config[at + 1];
-	}
-	return snprintf(text, cap, "unknown\n");
-}
-
-static const struct view_attr power_state_attr = {.mode = 0444, .show = show_power_state};
 
 static ssize_t show_enable(void *object, char *text, size_t cap)
 {
@@ -522,7 +491,6 @@ static const struct named_attr attrs[] = {
 	{"msi_bus", &msi_bus_attr, NULL},
 	{"numa_node", &numa_node_attr, NULL},
 	{"power/control", &power_control_attr, NULL},
-	{"power_state", &power_state_attr, NULL},
 	{"reset", &reset_attr, can_be_reset},
 	{"reset_method", &reset_method_attr, can_be_reset},
 	{"sriov_drivers_autoprobe", &vf_autoprobe_attr, is_physical},
@@ -548,8 +516,10 @@ int pci_attrs_add(struct pci_function *f)
 	if (!err)
 		err = add_constants(f);
 	if (!err)
-		err = add_local_cpus(f);
-	if (!err)
 		err = pci_regions_add(f);
+	if (!err)
+		err = pci_status_add(f);
+	if (!err)
+		err = pci_hotplug_add(f);
 	return err ? err : pci_sriov_add(f);
 }

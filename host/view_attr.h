@@ -62,6 +62,8 @@ struct view_live {
 	pthread_cond_t idle;
 	unsigned at_work; /* lock */
 	bool removed;     /* lock */
+	bool left;        /* lock: one of those at work is not waited for: */
+	pthread_t leaver; /* lock */
 };
 
 struct view_live *view_live_create(const struct view_attr *attr, void *object);
@@ -71,7 +73,13 @@ void view_live_put(struct view_live *l);
 /* A call begins and ends. -ENODEV: it has been removed. */
 int view_live_begin(struct view_live *l);
 void view_live_end(struct view_live *l);
-/* No call begins any more, and none is at work. */
+/*
+ * For a call at work that is to remove its own attribute: no call begins any more, and
+ * the removal does not wait for this one, which must not use its object without a hold of
+ * its own. False: another call was first, or it is being removed.
+ */
+bool view_live_leave(struct view_live *l);
+/* No call begins any more, and none is at work but one that has left. */
 void view_live_remove(struct view_live *l);
 
 /* A line of a list of numbers or the like: its text without a newline at its end. */
