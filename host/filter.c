@@ -76,6 +76,30 @@ static int add_stdout(scmp_filter_ctx ctx, const struct call_entry *e)
 		SCMP_CMP(2, SCMP_CMP_LT, VIEW_ATTR_BYTES));
 }
 
+/*
+ * By other low numbers: what `exec 3>attribute` leaves for a program to write to. Eight
+ * bytes stay native, since that is an eventfd's business, where time matters.
+ */
+static int add_low_fds(scmp_filter_ctx ctx, const struct call_entry *e)
+{
+	static const struct {
+		uint64_t from,
+			n; /* sizes of writes, n a power of two that divides from */
+	} sizes[] = {
+		{0, 8},   {9, 1},     {10, 2},    {12, 4},    {16, 16},     {32, 32},
+		{64, 64}, {128, 128}, {256, 256}, {512, 512}, {1024, 1024}, {2048, 2048},
+	};
+	const uint64_t mask = UINT32_MAX & ~((uint64_t)LOW_FDS - 1);
+	int err = 0;
+
+	for (size_t i = 0; !err && i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, e->nr, 2,
+				       SCMP_CMP(0, SCMP_CMP_MASKED_EQ, mask, 0),
+				       SCMP_CMP(2, SCMP_CMP_MASKED_EQ, ~(sizes[i].n - 1),
+						sizes[i].from));
+	return err;
+}
+
 static int add_also(scmp_filter_ctx ctx, const struct call_entry *e)
 {
 	int err = 0;
@@ -84,6 +108,8 @@ static int add_also(scmp_filter_ctx ctx, const struct call_entry *e)
 		err = add_queue_fds(ctx, e, e->fd_arg);
 	if (!err && (e->also & ALSO_STDOUT))
 		err = add_stdout(ctx, e);
+	if (!err && (e->also & ALSO_LOW_FD))
+		err = add_low_fds(ctx, e);
 	return err;
 }
 

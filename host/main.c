@@ -42,6 +42,7 @@ static const char run_usage[] =
 	"  -l, --log[=FILE]       write each call that is served to FILE or standard "
 	"error\n"
 	"  -x, --extension=NAME   switch on something that Linux has not got\n"
+	"      --host-devices     show the PCI devices of this computer as well\n"
 	"      --selftest         offer the mock IOMMU of the kernel's selftests\n"
 	"  -h, --help             show this\n"
 	"\n"
@@ -101,6 +102,7 @@ static int parse_run(int argc, char **argv, struct run_options *o)
 		{"machine", required_argument, NULL, 'm'},
 		{"log", optional_argument, NULL, 'l'},
 		{"extension", required_argument, NULL, 'x'},
+		{"host-devices", no_argument, NULL, 'p'},
 		{"selftest", no_argument, NULL, 's'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
@@ -126,6 +128,9 @@ static int parse_run(int argc, char **argv, struct run_options *o)
 			break;
 		case 'x':
 			err = append(&o->extensions, &nr_extensions, optarg);
+			break;
+		case 'p':
+			o->host_devices = true;
 			break;
 		case 's':
 			o->selftest = true;

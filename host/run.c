@@ -177,7 +177,8 @@ static int make_host(struct session *s, const struct run_options *o)
 		return err;
 	err = view_create(&s->host.view);
 	if (!err)
-		err = pci_bus_create(s->host.machine, s->host.view, &s->host.pci);
+		err = pci_bus_create(s->host.machine, s->host.view, o->host_devices,
+				     &s->host.pci);
 	if (err) {
 		complain("cannot make a private directory for /dev and /sys: %s (see "
 			 "uiommufd doctor)",

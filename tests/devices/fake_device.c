@@ -41,26 +41,49 @@ static void fake_free(struct uiommufd_device *dev)
 	free(dev);
 }
 
-int fake_device_create(const struct uiommufd_model *model,
-		       const struct uiommufd_option *options, size_t n, bool fail_channel,
-		       struct uiommufd_device **out)
+static struct uiommufd_device *fake_alloc(bool fail_channel)
 {
 	struct uiommufd_device *dev = calloc(1, sizeof(*dev));
-	int err;
 
 	if (!dev)
-		return -ENOMEM;
+		return NULL;
 	pthread_mutex_init(&dev->regs, NULL);
 	pthread_rwlock_init(&dev->space, NULL);
 	dev->attached = dev->master = true;
 	dev->fail_channel = fail_channel;
-	*out = dev;
-	err = model->create(dev, options, n, &dev->desc, &dev->ops, &dev->model);
+	return dev;
+}
+
+static int power_on(struct uiommufd_device *dev, const struct uiommufd_model *model,
+		    const struct uiommufd_option *options, size_t n)
+{
+	int err = model->create(dev, options, n, &dev->desc, &dev->ops, &dev->model);
 	if (err)
 		return err; /* the caller reads dev->error and destroys it */
 	make_bars(dev);
 	fake_reset(dev, UIOMMUFD_RESET_POWER_ON);
 	return 0;
+}
+
+int fake_device_create(const struct uiommufd_model *model,
+		       const struct uiommufd_option *options, size_t n, bool fail_channel,
+		       struct uiommufd_device **out)
+{
+	*out = fake_alloc(fail_channel);
+	return *out ? power_on(*out, model, options, n) : -ENOMEM;
+}
+
+int fake_device_create_vf(struct uiommufd_device *pf, unsigned index, bool fail_channel,
+			  struct uiommufd_device **out)
+{
+	const struct uiommufd_sriov *sriov = pf->desc.sriov;
+
+	*out = fake_alloc(fail_channel);
+	if (!*out)
+		return -ENOMEM;
+	(*out)->pf = pf;
+	(*out)->vf_index = index;
+	return power_on(*out, sriov->vf, sriov->vf_options, sriov->nr_vf_options);
 }
 
 void fake_device_destroy(struct uiommufd_device *dev)
@@ -234,9 +257,10 @@ void uiommufd_intx(struct uiommufd_device *dev, bool asserted)
 
 void *uiommufd_pf_model(struct uiommufd_device *vf, unsigned *index)
 {
-	(void)index;
-	(void)vf;
-	return NULL;
+	if (!vf->pf)
+		return NULL;
+	*index = vf->vf_index;
+	return vf->pf->model;
 }
 
 /* Space held. Where @iova is and how many bytes follow, or why it is nowhere. */

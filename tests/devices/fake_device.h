@@ -52,6 +52,8 @@ struct uiommufd_device {
 	bool (*page)(struct uiommufd_device *dev, uint32_t pasid, uint64_t iova,
 		     bool write);
 	void *page_arg;
+	struct uiommufd_device *pf; /* of a virtual function */
+	unsigned vf_index;
 	char error[256];
 };
 
@@ -59,6 +61,9 @@ struct uiommufd_device {
 int fake_device_create(const struct uiommufd_model *model,
 		       const struct uiommufd_option *options, size_t n, bool fail_channel,
 		       struct uiommufd_device **out);
+/* A virtual function of @pf, which is told of it by its ops.vfs, by the test. */
+int fake_device_create_vf(struct uiommufd_device *pf, unsigned index, bool fail_channel,
+			  struct uiommufd_device **out);
 void fake_device_destroy(struct uiommufd_device *dev);
 
 void fake_map(struct uiommufd_device *dev, uint64_t iova, void *memory, uint64_t bytes,

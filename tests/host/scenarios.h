@@ -41,6 +41,7 @@
 	SCENARIO(access)                                                                 \
 	SCENARIO(listing)                                                                \
 	SCENARIO(reopen)                                                                 \
+	SCENARIO(duplicates)                                                             \
 	SCENARIO(host_paths)
 
 /* With registers that fault. */
@@ -54,7 +55,8 @@
 	SCENARIO(mmio_signals)                                                           \
 	SCENARIO(mmio_memory_off)                                                        \
 	SCENARIO(mmio_kernel)                                                            \
-	SCENARIO(mmio_engine)
+	SCENARIO(mmio_engine)                                                            \
+	SCENARIO(mmio_container)
 
 /* With virtual functions. */
 #define SRIOV_SCENARIOS(SCENARIO)                                                        \
