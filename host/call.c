@@ -55,6 +55,7 @@ const struct call_entry call_table[] = {
 	{SYS_faccessat, CALL_ALWAYS, 0, serve_faccessat},
 	{SYS_faccessat2, CALL_ALWAYS, 0, serve_faccessat},
 	{SYS_readlinkat, CALL_ALWAYS, 0, serve_readlinkat},
+	{SYS_chdir, CALL_ALWAYS, 0, serve_chdir},
 	{SYS_getcwd, CALL_ALWAYS, 0, serve_getcwd},
 	{SYS_getxattr, CALL_ALWAYS, 0, serve_xattr},
 	{SYS_lgetxattr, CALL_ALWAYS, 0, serve_xattr},

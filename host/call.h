@@ -27,7 +27,8 @@ struct process;
 struct vfile;
 
 /* What a server may answer besides a result or -errno. */
-#define CALL_PROCEED LONG_MIN /* not ours: the kernel carries the call out */
+#define CALL_PROCEED  LONG_MIN       /* not ours: the kernel carries the call out */
+#define CALL_ANSWERED (LONG_MIN + 1) /* it has been: see inject.h */
 
 /* Most structs, with the array that follows some. */
 #define CALL_AHEAD 256
@@ -157,6 +158,7 @@ long serve_faccessat(struct call *c);
 long serve_readlink(struct call *c);
 long serve_readlinkat(struct call *c);
 long serve_getcwd(struct call *c);
+long serve_chdir(struct call *c);
 long serve_xattr(struct call *c);
 
 #endif

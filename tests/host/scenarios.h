@@ -40,6 +40,7 @@
 	SCENARIO(access)                                                                 \
 	SCENARIO(listing)                                                                \
 	SCENARIO(reopen)                                                                 \
+	SCENARIO(chdir)                                                                  \
 	SCENARIO(duplicates)                                                             \
 	SCENARIO(host_paths)
 
