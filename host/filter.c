@@ -153,6 +153,43 @@ static int add_entry(scmp_filter_ctx ctx, const struct call_entry *e, bool any_f
 	return seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, e->nr, 0);
 }
 
+#ifdef __x86_64__
+#define OTHER_ARCH SCMP_ARCH_X86
+/* Its C libraries make this call once, at the start. */
+#define OTHER_START SCMP_SYS(set_thread_area)
+#endif
+
+/* Of 32-bit programs we only want to know that there is one. */
+static int add_other_arch(scmp_filter_ctx ctx)
+{
+#ifdef OTHER_ARCH
+	scmp_filter_ctx other = seccomp_init(SCMP_ACT_ALLOW);
+	int err;
+
+	if (!other)
+		return -ENOMEM;
+	err = seccomp_attr_set(other, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW);
+	if (!err)
+		err = seccomp_arch_remove(other, SCMP_ARCH_NATIVE);
+	if (!err)
+		err = seccomp_arch_add(other, OTHER_ARCH);
+	if (!err)
+		err = seccomp_rule_add(other, SCMP_ACT_NOTIFY, OTHER_START, 0);
+	if (!err)
+		err = seccomp_merge(ctx, other);
+	if (err)
+		seccomp_release(other);
+	return err;
+#else
+	return 0;
+#endif
+}
+
+bool filter_is_native(uint32_t arch)
+{
+	return arch == seccomp_arch_native();
+}
+
 static int export_program(scmp_filter_ctx ctx, struct sock_fprog *prog)
 {
 	int fd = memfd_create("filter", MFD_CLOEXEC);
@@ -193,6 +230,8 @@ int filter_create(struct sock_fprog *prog, bool any_file)
 	for (size_t i = 0; !err && i < call_table_entries; i++)
 		if (call_table[i].when != CALL_ALWAYS)
 			err = seccomp_syscall_priority(ctx, call_table[i].nr, 255);
+	if (!err)
+		err = add_other_arch(ctx);
 	if (!err)
 		err = export_program(ctx, prog);
 	seccomp_release(ctx);

@@ -36,6 +36,8 @@ static void make_bars(struct uiommufd_device *dev)
 static void fake_free(struct uiommufd_device *dev)
 {
 	free_bars(dev);
+	for (unsigned i = 0; i < FAKE_REGIONS; i++)
+		free(dev->memory[i]);
 	pthread_mutex_destroy(&dev->regs);
 	pthread_rwlock_destroy(&dev->space);
 	free(dev);
@@ -115,6 +117,18 @@ void fake_map_pasid(struct uiommufd_device *dev, uint32_t pasid, uint64_t iova,
 		    void *memory, uint64_t bytes, unsigned perm)
 {
 	add_region(dev, (struct fake_region){iova, bytes, memory, bytes, perm, pasid});
+}
+
+void *fake_map_new(struct uiommufd_device *dev, uint64_t iova, uint64_t bytes,
+		   unsigned perm)
+{
+	unsigned i = 0;
+
+	while (dev->memory[i])
+		i++;
+	dev->memory[i] = calloc(1, bytes);
+	fake_map(dev, iova, dev->memory[i], bytes, perm);
+	return dev->memory[i];
 }
 
 void fake_map_endless(struct uiommufd_device *dev, uint64_t iova, void *memory,

@@ -4,9 +4,9 @@
 # The command line of uiommufd: what is wrong with it is one line that begins with
 # "uiommufd: " and names the word, and exit status 125; no program is started then.
 #
-#   command.sh UIOMMUFD
+#   command.sh UIOMMUFD CLIENT
 set -u
-uiommufd=$1
+uiommufd=$1 client=$2
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 count=0 failed=0
@@ -126,6 +126,20 @@ good --version
 "$uiommufd" --help >/dev/full 2>"$scratch/err"
 [ $? -eq 125 ] && grep -q 'standard output' "$scratch/err"
 result $? 'what cannot be printed'
+
+# What run has to say about the program.
+"$uiommufd" run -- "$client" memlock 2>"$scratch/err"
+[ $? -eq 0 ] && grep -q 'unlimited-memlock' "$scratch/err"
+result $? 'the limit of locked memory'
+
+"$uiommufd" run -- sh -c "'$client' abi32 && '$client' abi32" 2>"$scratch/err"
+case $? in
+0)
+	[ "$(grep -c '32-bit' "$scratch/err")" -eq 1 ]
+	result $? 'a 32-bit program, once'
+	;;
+*) echo "# a 32-bit program: not on this machine" ;;
+esac
 
 echo "1..$count"
 exit $failed
