@@ -64,6 +64,19 @@ static int wait_stop(pid_t tid, int *status)
 	return -ESRCH;
 }
 
+/*
+ * Something could not be done to it, so it has been killed: until its end is seen here,
+ * its parent cannot see it.
+ */
+static void see_end(pid_t tid)
+{
+	int status;
+
+	while (!wait_stop(tid, &status))
+		if (!ptrace(PTRACE_DETACH, tid, 0, 0))
+			return;
+}
+
 /* ---- the thread ----------------------------------------------------------------- */
 
 struct held {
@@ -76,7 +89,10 @@ static int seize(pid_t tid)
 {
 	if (ptrace(PTRACE_SEIZE, tid, 0, (unsigned long)PTRACE_O_TRACESYSGOOD))
 		return -errno;
-	return ptrace(PTRACE_INTERRUPT, tid, 0, 0) ? -errno : 0;
+	if (!ptrace(PTRACE_INTERRUPT, tid, 0, 0))
+		return 0;
+	see_end(tid);
+	return -ESRCH;
 }
 
 static int hold(struct held *h)
@@ -88,8 +104,10 @@ static int hold(struct held *h)
 		return err;
 	if (ptrace(PTRACE_GETREGS, h->tid, 0, &h->regs) ||
 	    ptrace(PTRACE_GETSIGMASK, h->tid, KERNEL_SIGSET, &h->mask) ||
-	    ptrace(PTRACE_SETSIGMASK, h->tid, KERNEL_SIGSET, &all))
-		return -errno;
+	    ptrace(PTRACE_SETSIGMASK, h->tid, KERNEL_SIGSET, &all)) {
+		see_end(h->tid);
+		return -ESRCH;
+	}
 	return 0;
 }
 
@@ -97,17 +115,33 @@ static void let_go(struct held *h)
 {
 	ptrace(PTRACE_SETREGS, h->tid, 0, &h->regs);
 	ptrace(PTRACE_SETSIGMASK, h->tid, KERNEL_SIGSET, &h->mask);
-	ptrace(PTRACE_DETACH, h->tid, 0, 0);
+	if (ptrace(PTRACE_DETACH, h->tid, 0, 0))
+		see_end(h->tid);
 }
 
-/* Two stops at its ends; job control may stop it in between, and does so afterwards. */
+static bool is_job_stop(int status)
+{
+	int sig = WSTOPSIG(status);
+
+	return status >> 16 == PTRACE_EVENT_STOP &&
+	       (sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU);
+}
+
+/* Two stops at its ends; job control may stop it in between, until it continues it. */
 static int go_through(pid_t tid)
 {
 	int status = 0, err = 0;
 
 	for (int stops = 0; !err && stops < 2;) {
-		if (ptrace(PTRACE_SYSCALL, tid, 0, 0))
-			return -errno;
+		bool stopped = status && is_job_stop(status);
+		int sig = WSTOPSIG(status);
+		/* One that cannot be blocked is about to be delivered. */
+		long deliver = status >> 16 || sig == SYSCALL_STOP ? 0 : sig;
+
+		if (ptrace(stopped ? PTRACE_LISTEN : PTRACE_SYSCALL, tid, 0, deliver)) {
+			see_end(tid);
+			return -ESRCH;
+		}
 		err = wait_stop(tid, &status);
 		stops += !err && WSTOPSIG(status) == SYSCALL_STOP;
 	}
@@ -129,11 +163,11 @@ static int make_call(struct held *h, long nr, const uint64_t args[6], long *resu
 	regs.r10 = args[3];
 	regs.r8 = args[4];
 	regs.r9 = args[5];
-	if (ptrace(PTRACE_SETREGS, h->tid, 0, &regs))
-		return -errno;
+	/* Fail if it has been killed, as what follows does. */
+	ptrace(PTRACE_SETREGS, h->tid, 0, &regs);
 	err = go_through(h->tid);
-	if (!err && ptrace(PTRACE_GETREGS, h->tid, 0, &regs))
-		err = -errno;
+	if (!err)
+		ptrace(PTRACE_GETREGS, h->tid, 0, &regs);
 	*result = (long)regs.rax;
 	return err;
 }

@@ -290,7 +290,8 @@ static void reap_children(struct session *s, int options)
 	while ((pid = next_ended(options)) > 0) {
 		int status;
 
-		if (waitpid(pid, &status, __WALL | (options & WUNTRACED)) != pid ||
+		if (waitpid(pid, &status, __WALL | WNOHANG | (options & WUNTRACED)) !=
+			    pid ||
 		    pid != s->client.pid || s->ended)
 			continue;
 		if (WIFSTOPPED(status)) {
