@@ -362,14 +362,14 @@ static const struct {
 	{"uevent", {.mode = 0200, .store = store_nothing}},
 };
 
-/* The bus's own. New functions come by themselves, so there is nothing to scan for. */
+/* The bus's own. */
 static const struct {
 	const char *name;
 	const struct view_attr attr;
 } bus_attrs[] = {
 	{"drivers_probe", {.mode = 0200, .store = store_probe}},
 	{"drivers_autoprobe", {.mode = 0644, .show = show_one, .store = store_nothing}},
-	{"rescan", {.mode = 0200, .store = store_nothing}},
+	{"rescan", {.mode = 0200, .store = pci_hotplug_rescan}},
 	{"uevent", {.mode = 0200, .store = store_nothing}},
 };
 

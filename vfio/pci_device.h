@@ -111,6 +111,20 @@ void pci_device_config_write(struct pci_device *dev, unsigned offset, const void
 			     size_t n);
 
 /*
+ * What sysfs does with BARs and the ROM. An access to an I/O BAR inside of it, of 1, 2 or 4
+ * bytes; while it does not decode, ones are read, and what is written is lost.
+ */
+void pci_device_io(struct pci_device *dev, unsigned bar, uint64_t offset, void *value,
+		   unsigned size, bool write);
+/*
+ * A descriptor, opened with O_ACCMODE's @flags, that shows a memory BAR from *@at on, to be
+ * mapped. -EINVAL: it cannot be, or a client of VFIO has the function.
+ */
+int pci_device_map(struct pci_device *dev, unsigned bar, int flags, uint64_t *at);
+/* Bytes of the image in the expansion ROM: how many. Beyond its end, and without one: 0. */
+size_t pci_device_rom(struct pci_device *dev, uint64_t offset, void *dst, size_t n);
+
+/*
  * Is the function bound to vfio-pci? It is from its creation on. What does these calls
  * takes care that there is one at a time.
  */
