@@ -14,10 +14,14 @@
  *
  * Known: moves of 1, 2, 4 and 8 bytes with and without extension, immediates, movbe,
  * movnti, cmov, setcc; add, adc, sub, sbb, and, or, xor, inc, dec, neg, not, cmp, test,
- * shifts by immediate and cl, imul, bt, bts, btr, btc, xchg, xadd, cmpxchg, with or
- * without lock; push, pop; movs, stos, lods, cmps, scas with or without rep; SSE, AVX and
- * AVX-512 moves without a mask, of 4 to 64 bytes; movdiri, movdir64b, enqcmd. Cache hints
- * and flushes do nothing. x86-64 only: elsewhere every answer is -EOPNOTSUPP.
+ * shifts by immediate and cl, mul, imul, bt, bts, btr, btc, bsf, bsr, lzcnt, tzcnt,
+ * popcnt, andn, shlx, shrx, sarx, rorx, xchg, xadd, cmpxchg, cmpxchg8b, cmpxchg16b, with
+ * or without lock; push, pop, near call and jmp; movs, stos, lods, cmps, scas with or
+ * without rep; SSE, AVX and AVX-512 moves of 4 to 64 bytes, with and without masks,
+ * broadcasts, insertion and extraction of a part, bitwise operations, ptest, and
+ * comparisons of integers; movdiri, movdir64b, enqcmd, and enqcmds, which a CPU keeps for
+ * the kernel. Cache hints and flushes do nothing. x86-64 only: elsewhere every answer is
+ * -EOPNOTSUPP.
  */
 #ifndef CPU_EMULATE_H
 #define CPU_EMULATE_H
@@ -58,7 +62,7 @@ struct cpu_bus {
 	int (*store)(void *arg, uint64_t va, const void *src, size_t n);
 	/*
 	 * 64 bytes as one transaction, to an address that they divide. @deferrable: the
-	 * other side may refuse it (enqcmd), which *@accepted tells.
+	 * other side may refuse it (enqcmd, enqcmds), which *@accepted tells.
 	 */
 	int (*store_whole)(void *arg, uint64_t va, const void *src, bool deferrable,
 			   bool *accepted);
@@ -71,13 +75,15 @@ struct cpu_bus {
 /*
  * @code: @n bytes at rip, CPU_INSN_MAX if they can be had. 0: the state is that after the
  * instruction, or in the middle of a repeated one. -EOPNOTSUPP: not one that is known.
+ * -EINVAL: one of 64 bytes to an address that they do not divide, or of a PASID that it
+ * cannot have: what a CPU answers with a general protection fault.
  */
 int cpu_emulate(struct cpu_state *s, const void *code, size_t n,
 		const struct cpu_bus *bus, void *arg);
 
 /*
- * Is it an instruction that writes 64 bytes at once, which older CPUs do not have
- * (movdir64b, enqcmd)? Then *@va is where.
+ * Is it an instruction that writes 64 bytes at once, which older CPUs do not have, or
+ * others not for everybody (movdir64b, enqcmd, enqcmds)? Then *@va is where.
  */
 bool cpu_writes_whole(const struct cpu_state *s, const void *code, size_t n,
 		      uint64_t *va);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Moves between vector registers and memory, and the instructions that write 64 bytes at
- * once. Of the moves only those without a mask.
+ * once. (Moves with a mask: vector_masked.c.)
  *
  * What a load of the whole leaves in the rest of the register: an old (SSE) move of 4 or
  * 8 bytes clears up to byte 16 and leaves what is above; one with a VEX or EVEX prefix
@@ -80,7 +80,7 @@ static int move(struct insn *in, enum half half)
 	unsigned last = in->d.operand_count_visible - 1u;
 
 	if (has_mask(in))
-		return -EOPNOTSUPP;
+		return half == WHOLE ? masked_move(in) : -EOPNOTSUPP;
 	if (op_is_memory(in, 0))
 		return store_vector(in, last, half);
 	return op_is_memory(in, last) ? load_vector(in, last, half) : -EOPNOTSUPP;
@@ -143,6 +143,12 @@ int vector_emulate(struct insn *in)
 
 /* ---- 64 bytes at once ------------------------------------------------------------- */
 
+static bool is_deferrable(const struct insn *in)
+{
+	return in->d.mnemonic == ZYDIS_MNEMONIC_ENQCMD ||
+	       in->d.mnemonic == ZYDIS_MNEMONIC_ENQCMDS;
+}
+
 /* The destination is an address in a register; it must be aligned. */
 bool whole_target(const struct insn *in, uint64_t *va)
 {
@@ -150,8 +156,7 @@ bool whole_target(const struct insn *in, uint64_t *va)
 	uint64_t value = 0;
 	struct insn copy = *in;
 
-	if (in->d.mnemonic != ZYDIS_MNEMONIC_MOVDIR64B &&
-	    in->d.mnemonic != ZYDIS_MNEMONIC_ENQCMD)
+	if (in->d.mnemonic != ZYDIS_MNEMONIC_MOVDIR64B && !is_deferrable(in))
 		return false;
 	if (op_is_memory(in, 0))
 		*va = op_address(in, 0);
@@ -162,9 +167,23 @@ bool whole_target(const struct insn *in, uint64_t *va)
 	return true;
 }
 
+/*
+ * Bits 31:0 are the PASID and the privilege. enqcmd's source has to be 0 there, for the
+ * CPU fills them in: a user's, and the PASID that nobody has given to anybody: 0.
+ * enqcmds, which is the kernel's, takes them from its source.
+ */
+static bool may_enqueue(const struct insn *in, const unsigned char *data)
+{
+	uint32_t owner;
+
+	memcpy(&owner, data, sizeof(owner));
+	return !(owner &
+		 (in->d.mnemonic == ZYDIS_MNEMONIC_ENQCMD ? UINT32_MAX : 0x7ff00000));
+}
+
 int whole_emulate(struct insn *in)
 {
-	bool deferrable = in->d.mnemonic == ZYDIS_MNEMONIC_ENQCMD, accepted = true;
+	bool deferrable = is_deferrable(in), accepted = true;
 	unsigned char data[VECTOR_BYTES];
 	uint64_t va;
 	int err;
@@ -174,9 +193,8 @@ int whole_emulate(struct insn *in)
 	if (va % VECTOR_BYTES)
 		return -EINVAL;
 	err = in->bus->load(in->arg, op_address(in, 1), data, sizeof(data));
-	/* A user's enqcmd is of no privilege, and no PASID has been given to anybody. */
-	if (deferrable)
-		memset(data, 0, 4);
+	if (!err && deferrable && !may_enqueue(in, data))
+		return -EINVAL;
 	if (!err)
 		err = in->bus->store_whole(in->arg, va, data, deferrable, &accepted);
 	if (!err && deferrable)

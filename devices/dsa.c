@@ -17,6 +17,8 @@
 #define MSIX_PBA     0x3000
 
 #define XFER_DEFAULT (UINT64_C(2) << 20)
+/* No more than queues: drivers give each engine a group, and a group needs a queue. */
+#define ENGINES_DEFAULT 4
 
 void dsa_apply(struct dsa *dsa, const struct dsa_effects *fx)
 {
@@ -60,28 +62,33 @@ static void dsa_write(void *model, unsigned bar, uint64_t offset, unsigned size,
 	dsa_apply(dsa, &fx);
 }
 
-/* Queues are dedicated, so there is nothing to accept from enqcmd. */
+/* Registers take nothing from enqcmd. */
+static bool write_regs_64(struct dsa *dsa, uint64_t offset, const void *bytes,
+			  bool deferrable)
+{
+	uint64_t word;
+
+	for (unsigned i = 0; !deferrable && i < DSA_DESC_BYTES; i += 8) {
+		memcpy(&word, (const char *)bytes + i, 8);
+		dsa_write(dsa, DSA_BAR_REGS, offset + i, 8, le64toh(word));
+	}
+	return !deferrable;
+}
+
 static bool dsa_write_64(void *model, unsigned bar, uint64_t offset, const void *bytes,
 			 bool deferrable)
 {
 	struct dsa_effects fx = {0};
 	struct dsa *dsa = model;
-	uint64_t word;
+	bool accepted;
 
-	if (deferrable)
-		return false;
-	if (bar == DSA_BAR_REGS) {
-		for (unsigned i = 0; i < DSA_DESC_BYTES; i += 8) {
-			memcpy(&word, (const char *)bytes + i, 8);
-			dsa_write(model, bar, offset + i, 8, le64toh(word));
-		}
-		return true;
-	}
+	if (bar == DSA_BAR_REGS)
+		return write_regs_64(dsa, offset, bytes, deferrable);
 	pthread_mutex_lock(&dsa->lock);
-	dsa_portal_submit(dsa, offset, bytes, &fx);
+	accepted = dsa_portal_submit(dsa, offset, bytes, deferrable, &fx);
 	pthread_mutex_unlock(&dsa->lock);
 	dsa_apply(dsa, &fx);
-	return true;
+	return accepted;
 }
 
 /* ---- the function ---------------------------------------------------------------- */
@@ -93,7 +100,7 @@ static void power_on(struct dsa_engine *e)
 	e->buffer[1] = malloc(DSA_BUFFER_BYTES);
 	if (pattern_init(&e->pattern) || !e->buffer[0] || !e->buffer[1])
 		return;
-	if (uiommufd_channel_create(e->dsa->dev, &e->dma))
+	if (ports_init(&e->ports, e->dsa->dev))
 		return;
 	if (uiommufd_worker_create(e->dsa->dev, dsa_engine_run, e, &e->worker))
 		e->worker = NULL;
@@ -121,7 +128,7 @@ static void dsa_reset(void *model, enum uiommufd_reset kind)
 			uiommufd_worker_pause(dsa->engine[i].worker);
 	pthread_mutex_lock(&dsa->lock);
 	dsa_regs_reset(dsa);
-	dsa->intcause = 0;
+	memset(dsa->swerr, 0, sizeof(dsa->swerr));
 	dsa->cmdsts = 0;
 	memset(&dsa->command, 0, sizeof(dsa->command));
 	pthread_mutex_unlock(&dsa->lock);
@@ -139,7 +146,7 @@ static void dsa_destroy(void *model)
 		struct dsa_engine *e = &dsa->engine[i];
 
 		uiommufd_worker_destroy(e->worker);
-		uiommufd_channel_destroy(e->dma);
+		ports_finish(&e->ports);
 		pattern_finish(&e->pattern);
 		free(e->buffer[0]);
 		free(e->buffer[1]);
@@ -157,7 +164,28 @@ static uint64_t portals_bytes(unsigned wqs)
 	return bytes;
 }
 
-static void describe(const struct dsa *dsa, struct uiommufd_device_desc *desc)
+/* As the hardware's: PASIDs of 20 bits, which may be privileged; ATS; PRI. */
+static const uint8_t pasid_cap[4] = {0x04, DSA_PASID_BITS};
+static const uint8_t ats_cap[4] = {0x60};
+static const uint8_t pri_cap[12] = {[3] = 0x81, [5] = 2};
+
+static unsigned list_ext_caps(struct dsa *dsa)
+{
+	unsigned n = 0;
+
+	if (dsa->pasid)
+		dsa->ext_caps[n++] = (struct uiommufd_ext_cap){
+			.id = 0x1b, .version = 1, .size = 4, .bytes = pasid_cap};
+	if (!dsa->pri)
+		return n;
+	dsa->ext_caps[n++] = (struct uiommufd_ext_cap){
+		.id = 0x0f, .version = 1, .size = 4, .bytes = ats_cap};
+	dsa->ext_caps[n++] = (struct uiommufd_ext_cap){
+		.id = 0x13, .version = 1, .size = 12, .bytes = pri_cap};
+	return n;
+}
+
+static void describe(struct dsa *dsa, struct uiommufd_device_desc *desc)
 {
 	*desc = (struct uiommufd_device_desc){
 		.vendor_id = 0x8086,
@@ -175,6 +203,8 @@ static void describe(const struct dsa *dsa, struct uiommufd_device_desc *desc)
 		.msix_pba_offset = MSIX_PBA,
 		.flr = true,
 		.pm = true,
+		.ext_caps = dsa->ext_caps,
+		.nr_ext_caps = list_ext_caps(dsa),
 		.mmio = UIOMMUFD_MMIO_FAULT,
 	};
 }
@@ -188,13 +218,15 @@ static int dsa_create(struct uiommufd_device *dev, const struct uiommufd_option 
 		      size_t n, struct uiommufd_device_desc *desc,
 		      struct uiommufd_device_ops *ops, void **model)
 {
-	uint64_t wqs = 8, engines = 4, xfer = XFER_DEFAULT;
+	uint64_t wqs = 8, engines = 0, xfer = XFER_DEFAULT, pasid = 0, pri = 0;
 	const struct device_number numbers[] = {
 		{"wqs", 1, DSA_MAX_WQS, false, &wqs},
 		{"engines", 1, DSA_MAX_ENGINES, false, &engines},
 		{"max-transfer", DSA_XFER_MIN, DSA_XFER_MAX, true, &xfer},
+		{"pasid", 0, 1, false, &pasid},
+		{"pri", 0, 1, false, &pri},
 	};
-	int err = device_options(dev, "dsa", options, n, numbers, 3);
+	int err = device_options(dev, "dsa", options, n, numbers, 5);
 	struct dsa *dsa;
 
 	if (err)
@@ -203,8 +235,12 @@ static int dsa_create(struct uiommufd_device *dev, const struct uiommufd_option 
 	if (!dsa)
 		return -ENOMEM;
 	dsa->dev = dev;
+	if (!engines)
+		engines = wqs < ENGINES_DEFAULT ? wqs : ENGINES_DEFAULT;
 	dsa->wqs = (unsigned)wqs;
 	dsa->engines = dsa->groups = (unsigned)engines;
+	dsa->pasid = pasid;
+	dsa->pri = pri;
 	dsa->xfer_order = order_of(xfer);
 	pthread_mutex_init(&dsa->lock, NULL);
 	for (unsigned i = 0; i < dsa->wqs; i++)
@@ -227,6 +263,8 @@ static int dsa_create(struct uiommufd_device *dev, const struct uiommufd_option 
 const struct uiommufd_model dsa_model = {
 	.name = "dsa",
 	.summary = "Intel Data Streaming Accelerator (docs/devices/dsa.md)",
-	.options = "wqs=NUMBER (8)\nengines=NUMBER (4)\nmax-transfer=SIZE (2M)",
+	.options = "wqs=NUMBER (8)\nengines=NUMBER (4, or as many as there are queues)\n"
+		   "max-transfer=SIZE (2M)\npasid=0|1 (0): has PASIDs and shared queues\n"
+		   "pri=0|1 (0): asks for pages that it finds no translation for",
 	.create = dsa_create,
 };

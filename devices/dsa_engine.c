@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An engine: takes descriptors from the queues of its group, checks them, has them
+ * An engine: takes descriptors from the queues of its group, has them checked and
  * executed, and tells how it went.
  *
  * Runs in the engine's worker, one descriptor of a queue at a time, a batch from its
@@ -17,22 +17,6 @@
 #include "devices/dsa.h"
 
 #define RUN_DESCRIPTORS 64
-#define RECORD_ALIGN    32
-#define LIST_ALIGN      64
-
-/* A descriptor as it lies in memory. */
-struct wire_desc {
-	uint32_t pasid; /* 19:0 PASID, 31 privileged: both are the queue's to say here */
-	uint32_t flags; /* 23:0; the opcode in 31:24 */
-	uint64_t record, src, dst;
-	uint32_t size;
-	uint16_t vector, reserved0;
-	uint64_t dst2, reserved1[2];
-};
-
-_Static_assert(sizeof(struct wire_desc) == DSA_DESC_BYTES, "descriptor size");
-
-#define PASID_RESERVED UINT32_C(0x7ff00000)
 
 struct wire_record {
 	uint8_t status, result, fault_info, reserved0;
@@ -43,143 +27,18 @@ struct wire_record {
 
 _Static_assert(sizeof(struct wire_record) == 32, "completion record size");
 
-/* A descriptor on its way. */
-struct job {
-	struct dsa_desc desc;
-	int wq;
-	bool in_batch;
-	uint32_t batch_index;
-};
-
-/* ---- what is legal --------------------------------------------------------------- */
-
-static struct dsa_desc decode(const struct dsa_submission *s)
-{
-	struct wire_desc w;
-	struct dsa_desc d;
-	bool second;
-
-	memcpy(&w, s->bytes, sizeof(w));
-	d = (struct dsa_desc){
-		.opcode = (uint8_t)(le32toh(w.flags) >> 24),
-		.flags = le32toh(w.flags) & 0xffffff,
-		.record = le64toh(w.record),
-		.src = le64toh(w.src),
-		.dst = le64toh(w.dst),
-		.size = le32toh(w.size),
-		.vector = le16toh(w.vector),
-		.dst2 = le64toh(w.dst2),
-	};
-	second = d.opcode == DSA_DUALCAST || d.opcode == DSA_COMPARE ||
-		 d.opcode == DSA_COMPARE_PATTERN;
-	d.reserved_set = le32toh(w.pasid) & PASID_RESERVED || w.reserved0 ||
-			 w.reserved1[0] || w.reserved1[1] || (d.dst2 && !second);
-	return d;
-}
-
-static uint32_t legal_flags(const struct job *job)
-{
-	uint32_t flags =
-		DSA_FLAG_RECORD_VALID | DSA_FLAG_INTERRUPT | DSA_FLAG_TRAFFIC_CLASS;
-
-	if (job->desc.flags & DSA_FLAG_RECORD_VALID)
-		flags |= DSA_FLAG_RECORD;
-	if (job->in_batch)
-		flags |= DSA_FLAG_FENCE;
-	switch (job->desc.opcode) {
-	case DSA_MEMMOVE:
-	case DSA_FILL:
-	case DSA_DUALCAST:
-		return flags | DSA_FLAG_CACHE_CONTROL | DSA_FLAG_STRICT_ORDER |
-		       DSA_FLAG_READBACK;
-	case DSA_FLUSH:
-		return flags | DSA_FLAG_CACHE_CONTROL;
-	case DSA_COMPARE:
-	case DSA_COMPARE_PATTERN:
-		return flags | DSA_FLAG_CHECK_RESULT;
-	default:
-		return flags;
-	}
-}
-
-static bool is_legal_opcode(const struct dsa_engine *e, const struct job *job)
-{
-	unsigned opcode = job->desc.opcode;
-
-	if (opcode >= 64 || !(e->wq->config[DSA_WQ_OPS] >> opcode & 1))
-		return false;
-	return !job->in_batch || (opcode != DSA_BATCH && opcode != DSA_DRAIN);
-}
-
-static bool wraps(uint64_t start, uint32_t size)
-{
-	return start > UINT64_MAX - (size - 1);
-}
-
-/* Sizes and addresses of what moves or compares bytes. */
-static enum dsa_status check_ranges(const struct dsa_engine *e, const struct dsa_desc *d)
-{
-	unsigned order = e->wq->config[DSA_WQ_MODE] >> 32 & 31;
-	bool reads = d->opcode != DSA_FILL && d->opcode != DSA_FLUSH;
-
-	if (!d->size || d->size > UINT64_C(1) << order)
-		return DSA_BAD_SIZE;
-	if (reads && wraps(d->src, d->size))
-		return DSA_BAD_SIZE;
-	if (d->opcode != DSA_COMPARE_PATTERN && wraps(d->dst, d->size))
-		return DSA_BAD_SIZE;
-	if (d->opcode != DSA_DUALCAST)
-		return DSA_OK;
-	if (wraps(d->dst2, d->size))
-		return DSA_BAD_SIZE;
-	return (d->dst ^ d->dst2) & 0xfff ? DSA_BAD_DUALCAST : DSA_OK;
-}
-
-static enum dsa_status check_batch(const struct dsa_engine *e, const struct dsa_desc *d)
-{
-	unsigned order = e->wq->config[DSA_WQ_MODE] >> 37 & 15;
-
-	if (d->size < 2 || d->size > 1u << order)
-		return DSA_BAD_COUNT;
-	if (d->src % LIST_ALIGN)
-		return DSA_BAD_LIST_ALIGN;
-	return wraps(d->src, d->size * DSA_DESC_BYTES) ? DSA_BAD_COUNT : DSA_OK;
-}
-
-static struct dsa_result check(const struct dsa_engine *e, const struct job *job)
-{
-	const struct dsa_desc *d = &job->desc;
-	uint32_t bad = d->flags & ~legal_flags(job);
-	struct dsa_result r = {.status = DSA_OK};
-
-	if (!is_legal_opcode(e, job))
-		r.status = DSA_BAD_OPCODE;
-	else if (bad)
-		r = (struct dsa_result){.status = DSA_BAD_FLAGS, .bad_flags = bad};
-	else if (d->reserved_set)
-		r.status = DSA_BAD_RESERVED;
-	else if (d->flags & DSA_FLAG_INTERRUPT && d->vector > e->dsa->wqs)
-		r.status = DSA_BAD_INT_HANDLE;
-	else if (d->opcode == DSA_BATCH)
-		r.status = (uint8_t)check_batch(e, d);
-	else if (d->opcode != DSA_NOOP && d->opcode != DSA_DRAIN)
-		r.status = (uint8_t)check_ranges(e, d);
-	return r;
-}
-
 /* ---- telling how it went --------------------------------------------------------- */
 
-static void report(struct dsa_engine *e, const struct job *job, enum dsa_status code,
-		   bool write, uint64_t address)
+static void report(struct dsa_engine *e, const struct dsa_job *job,
+		   const struct dsa_result *r)
 {
 	const struct dsa_error error = {
-		.code = code & 0x7f,
-		.write = write,
-		.in_batch = job->in_batch,
-		.desc = &job->desc,
-		.wq = job->wq,
-		.batch_index = job->batch_index,
-		.address = address,
+		.code = r->status & 0x7f,
+		.write = r->status & DSA_STATUS_WRITE,
+		.job = job,
+		.wq = (int)job->wq->index,
+		.bad_flags = r->bad_flags,
+		.address = r->address,
 	};
 	struct dsa_effects fx = {0};
 
@@ -208,65 +67,100 @@ static int write_record(struct dsa_engine *e, uint64_t iova, const struct dsa_re
 	return uiommufd_dma_write(e->dma, iova, bytes, 8, &fault);
 }
 
-static void complete(struct dsa_engine *e, const struct job *job,
+/* Neither an error nor a fault: told in a record only if one is requested. */
+static bool is_ordinary(uint8_t status)
+{
+	return status == DSA_OK || status == DSA_OK_PREDICATE ||
+	       status == DSA_BATCH_FAILED;
+}
+
+/* A descriptor whose record cannot be written is dropped: no interrupt, either. */
+static void complete(struct dsa_engine *e, const struct dsa_job *job,
 		     const struct dsa_result *r)
 {
 	const struct dsa_desc *d = &job->desc;
+	const struct dsa_result no_record = {
+		.status = DSA_RECORD_FAULT | DSA_STATUS_WRITE,
+		.address = d->record,
+	};
 
 	if (!r->status)
 		return;
-	if (!(d->flags & DSA_FLAG_RECORD_VALID)) {
-		if (r->status != DSA_OK && r->status != DSA_OK_PREDICATE)
-			report(e, job, r->status, r->status & DSA_STATUS_WRITE,
-			       r->address);
-	} else if (d->record % RECORD_ALIGN) {
-		report(e, job, DSA_RECORD_ALIGN, false, d->record);
-	} else if (d->flags & DSA_FLAG_RECORD || r->status != DSA_OK) {
-		if (write_record(e, d->record, r))
-			report(e, job, DSA_RECORD_FAULT, true, d->record);
+	if (r->status == DSA_RECORD_ALIGN) {
+		report(e, job, r);
+		return;
 	}
-	if (d->flags & DSA_FLAG_INTERRUPT && d->vector <= e->dsa->wqs)
-		uiommufd_irq(e->dsa->dev, d->vector);
+	if (!(d->flags & DSA_FLAG_RECORD_VALID)) {
+		if (!is_ordinary(r->status))
+			report(e, job, r);
+	} else if (d->flags & DSA_FLAG_RECORD || !is_ordinary(r->status)) {
+		if (write_record(e, d->record, r)) {
+			report(e, job, &no_record);
+			return;
+		}
+	}
+	if (job->vector >= 0)
+		uiommufd_irq(e->dsa->dev, (unsigned)job->vector);
 }
 
-/* ---- batches --------------------------------------------------------------------- */
+/* ---- execution ------------------------------------------------------------------- */
 
-static struct dsa_result execute(struct dsa_engine *e, const struct job *job)
+/*
+ * Shall accesses ask for the pages that they find missing? Those to lists and records
+ * always do, those to data if the descriptor says so; none of a queue without ATS.
+ */
+static void ask_for_pages(struct dsa_engine *e, bool on)
 {
-	struct dsa_result r = check(e, job);
-
-	return r.status == DSA_OK ? dsa_execute(e, &job->desc) : r;
+	e->asks = on && e->dsa->pri && !(e->wq->config[DSA_WQ_MODE] & DSA_WQ_NO_ATS);
+	uiommufd_channel_ask(e->dma, e->asks);
 }
 
-static struct dsa_result execute_batch(struct dsa_engine *e, const struct job *batch)
+static struct dsa_result execute(struct dsa_engine *e, struct dsa_job *job)
 {
-	struct dsa_result r = {.status = DSA_OK};
+	struct dsa_result r = dsa_check(e, job);
+
+	if (r.status != DSA_OK)
+		return r;
+	ask_for_pages(e, job->desc.flags & DSA_FLAG_BLOCK);
+	r = dsa_execute(e, &job->desc);
+	ask_for_pages(e, true);
+	return r;
+}
+
+static struct dsa_result execute_batch(struct dsa_engine *e, struct dsa_job *batch)
+{
+	struct dsa_result r = dsa_check(e, batch);
 	uint32_t count = batch->desc.size;
 
-	for (uint32_t i = 0; i < count; i++) {
-		struct job job = {.wq = batch->wq, .in_batch = true, .batch_index = i};
+	for (uint32_t i = 0; r.status == DSA_OK || r.status == DSA_BATCH_FAILED; i++) {
+		struct dsa_job job = {.wq = batch->wq,
+				      .owner = batch->owner,
+				      .in_batch = true,
+				      .batch_index = i,
+				      .vector = -1};
 		struct dsa_submission s;
 		struct uiommufd_fault fault;
 		struct dsa_result one;
 
+		r.completed = i;
+		if (i == count)
+			break;
 		if (atomic_load(&e->abort))
 			return (struct dsa_result){0};
-		r.completed = i;
 		if (uiommufd_dma_read(e->dma, batch->desc.src + i * DSA_DESC_BYTES,
 				      s.bytes, sizeof(s.bytes), &fault)) {
 			r.status = DSA_BATCH_FAULT;
 			r.address = fault.iova;
-			return r;
+			break;
 		}
-		job.desc = decode(&s);
+		job.desc = dsa_decode(&s);
 		if (job.desc.flags & DSA_FLAG_FENCE && r.status != DSA_OK)
-			return r;
+			break;
 		one = execute(e, &job);
 		if (one.status != DSA_OK)
 			r.status = DSA_BATCH_FAILED;
 		complete(e, &job, &one);
 	}
-	r.completed = count;
 	return r;
 }
 
@@ -274,16 +168,17 @@ static struct dsa_result execute_batch(struct dsa_engine *e, const struct job *b
 
 static void run_job(struct dsa_engine *e, const struct dsa_submission *s)
 {
-	struct job job = {.desc = decode(s), .wq = (int)e->wq->index};
-	struct dsa_result r;
+	struct dsa_job job = {
+		.desc = dsa_decode(s), .wq = e->wq, .owner = e->owner, .vector = -1};
+	struct dsa_result r = {.status = DSA_READ_ERROR};
 
-	if (job.desc.opcode != DSA_BATCH) {
-		r = execute(e, &job);
-	} else {
-		r = check(e, &job);
-		if (r.status == DSA_OK)
-			r = execute_batch(e, &job);
+	e->dma = ports_get(&e->ports, e->owner.pasid);
+	if (!e->dma) {
+		report(e, &job, &r); /* no memory for it: nothing can be accessed */
+		return;
 	}
+	ask_for_pages(e, true);
+	r = job.desc.opcode == DSA_BATCH ? execute_batch(e, &job) : execute(e, &job);
 	complete(e, &job, &r);
 }
 

@@ -19,13 +19,23 @@ static uint64_t next_piece(const struct dsa_engine *e, uint64_t left, uint64_t m
 	return left < most ? left : most;
 }
 
-static struct dsa_result faulted(const struct uiommufd_fault *fault, uint64_t completed)
+/* A page that was asked for in vain is another error than one that was not. */
+static uint8_t fault_status(const struct dsa_engine *e, const struct uiommufd_fault *f)
 {
-	uint8_t code = fault->reason == UIOMMUFD_FAULT_ABORT ? DSA_ABORTED_ACCESS
-							     : DSA_PAGE_FAULT;
+	bool paged =
+		f->reason == UIOMMUFD_FAULT_UNMAPPED || f->reason == UIOMMUFD_FAULT_PERM;
 
+	if (f->reason == UIOMMUFD_FAULT_ABORT)
+		return f->write ? DSA_WRITE_ERROR : DSA_READ_ERROR;
+	return (uint8_t)((e->asks && paged ? DSA_PAGE_DENIED : DSA_PAGE_FAULT) |
+			 (f->write ? DSA_STATUS_WRITE : 0));
+}
+
+static struct dsa_result faulted(const struct dsa_engine *e,
+				 const struct uiommufd_fault *fault, uint64_t completed)
+{
 	return (struct dsa_result){
-		.status = (uint8_t)(code | (fault->write ? DSA_STATUS_WRITE : 0)),
+		.status = fault_status(e, fault),
 		.completed = (uint32_t)completed,
 		.address = fault->iova,
 	};
@@ -53,7 +63,7 @@ static struct dsa_result copy(struct dsa_engine *e, const struct dsa_desc *d)
 		uint64_t src = d->src + at, dst = d->dst + at;
 
 		if (uiommufd_dma_copy(e->dma, dst, src, n, &fault))
-			return faulted(&fault, at + before(&fault, src, dst));
+			return faulted(e, &fault, at + before(&fault, src, dst));
 		at += n;
 	}
 	return at == d->size ? success : (struct dsa_result){0};
@@ -71,7 +81,7 @@ static struct dsa_result copy_overlapping(struct dsa_engine *e, const struct dsa
 
 		if (uiommufd_dma_read(e->dma, d->src + at, e->buffer[0], n, &fault) ||
 		    uiommufd_dma_write(e->dma, d->dst + at, e->buffer[0], n, &fault)) {
-			struct dsa_result r = faulted(&fault, done);
+			struct dsa_result r = faulted(e, &fault, done);
 
 			r.result = backward;
 			return r;
@@ -89,7 +99,7 @@ static struct dsa_result dualcast(struct dsa_engine *e, const struct dsa_desc *d
 	while ((n = next_piece(e, d->size - at, PIECE_BYTES))) {
 		if (uiommufd_dma_copy(e->dma, d->dst + at, d->src + at, n, &fault) ||
 		    uiommufd_dma_copy(e->dma, d->dst2 + at, d->src + at, n, &fault))
-			return faulted(&fault, at);
+			return faulted(e, &fault, at);
 		at += n;
 	}
 	return at == d->size ? success : (struct dsa_result){0};
@@ -107,7 +117,7 @@ static struct dsa_result fill(struct dsa_engine *e, const struct dsa_desc *d)
 		uint64_t dst = d->dst + at;
 
 		if (pattern_fill(&e->pattern, e->dma, dst, d->src, n, &fault))
-			return faulted(&fault, at + before(&fault, 0, dst));
+			return faulted(e, &fault, at + before(&fault, 0, dst));
 		at += n;
 	}
 	return at == d->size ? success : (struct dsa_result){0};
@@ -141,7 +151,7 @@ static const uint8_t *second_side(struct dsa_engine *e, const struct dsa_desc *d
 static struct dsa_result compared(const struct dsa_desc *d, uint8_t result,
 				  uint64_t completed)
 {
-	bool expected = result == (d->dst2 & 0xff);
+	bool expected = result == (d->dst2 & 1);
 
 	return (struct dsa_result){
 		.status = d->flags & DSA_FLAG_CHECK_RESULT && !expected ? DSA_OK_PREDICATE
@@ -163,16 +173,16 @@ static struct dsa_result compare(struct dsa_engine *e, const struct dsa_desc *d)
 		uint64_t same;
 
 		if (uiommufd_dma_read(e->dma, d->src + at, e->buffer[0], n, &fault))
-			return faulted(&fault, at);
+			return faulted(e, &fault, at);
 		other = second_side(e, d, at, n, &fault);
 		if (!other)
-			return faulted(&fault, at);
+			return faulted(e, &fault, at);
 		same = difference(e->buffer[0], other, n);
 		at += same;
 		if (same < n)
 			return compared(d, 1, at);
 	}
-	return at == d->size ? compared(d, 0, at) : (struct dsa_result){0};
+	return at == d->size ? compared(d, 0, 0) : (struct dsa_result){0};
 }
 
 struct dsa_result dsa_execute(struct dsa_engine *e, const struct dsa_desc *d)

@@ -51,14 +51,25 @@ enum {
 #define CMDSTS_ACTIVE (UINT64_C(1) << 31)
 #define SWERR_ACK     UINT64_C(3) /* valid, overflow */
 
-/* Commands that CMDCAP lists: those from enable device to reset WQ. */
-#define CMDCAP_VALUE UINT64_C(0x7fe)
+/* What there is of a queue's mode and limits. */
+#define WQ_MODE_RW UINT64_C(0x1ff3fffffff)
+
+/* Commands that CMDCAP lists: from enable device to reset WQ, and those about PASIDs. */
+#define CMDCAP_ALWAYS UINT64_C(0x7fe)
+#define CMDCAP_PASID  UINT64_C(0x1800)
+
+enum {
+	STATE_DISABLED = 0,
+	STATE_ENABLED = 1,
+	STATE_DRAINING = 2, /* about to be disabled */
+};
 
 /* ---- capabilities ---------------------------------------------------------------- */
 
 static uint64_t gencap(const struct dsa *dsa)
 {
-	return UINT64_C(1) << 1 |                    /* memmove of overlapping ranges */
+	return (uint64_t)dsa->pri |                  /* block on fault */
+	       UINT64_C(1) << 1 |                    /* memmove of overlapping ranges */
 	       UINT64_C(1) << 2 | UINT64_C(1) << 3 | /* cache control */
 	       UINT64_C(1) << 4 |                    /* CMDCAP is there */
 	       UINT64_C(1) << 8 |                    /* readback of destinations */
@@ -69,11 +80,13 @@ static uint64_t gencap(const struct dsa *dsa)
 static uint64_t wqcap(const struct dsa *dsa)
 {
 	return DSA_QUEUE_SIZE | (uint64_t)dsa->wqs << 16 |
-	       UINT64_C(1) << 24 | /* WQCFG has 64 bytes */
-	       UINT64_C(1) << 49 | /* dedicated queues */
-	       UINT64_C(1) << 51 | /* priorities */
-	       UINT64_C(1) << 52 | /* occupancy can be read */
-	       UINT64_C(1) << 54;  /* operations can be configured */
+	       UINT64_C(1) << 24 |          /* WQCFG has 64 bytes */
+	       (uint64_t)dsa->pasid << 48 | /* shared queues */
+	       UINT64_C(1) << 49 |          /* dedicated queues */
+	       (uint64_t)dsa->pri << 50 |   /* ATS can be configured */
+	       UINT64_C(1) << 51 |          /* priorities */
+	       UINT64_C(1) << 52 |          /* occupancy can be read */
+	       UINT64_C(1) << 54;           /* operations can be configured */
 }
 
 static uint64_t offsets(void)
@@ -84,28 +97,34 @@ static uint64_t offsets(void)
 
 /* ---- SWERR ----------------------------------------------------------------------- */
 
+static uint64_t swerr_of_job(const struct dsa_job *job)
+{
+	return UINT64_C(1) << 2 | (uint64_t)job->in_batch << 4 |
+	       (uint64_t)job->owner.priv << 6 | (uint64_t)job->desc.opcode << 32 |
+	       (uint64_t)job->owner.pasid << 40;
+}
+
 void dsa_swerr(struct dsa *dsa, const struct dsa_error *e, struct dsa_effects *fx)
 {
-	const struct dsa_desc *d = e->desc;
+	const struct dsa_job *job = e->job;
 	uint64_t *s = dsa->swerr;
 
 	if (s[0] & 1) {
 		s[0] |= 2; /* overflow */
 		return;
 	}
-	s[0] = 1 | (uint64_t)(d != NULL) << 2 | (uint64_t)(e->wq >= 0) << 3 |
-	       (uint64_t)e->in_batch << 4 | (uint64_t)e->write << 5 |
-	       (uint64_t)e->code << 8;
+	s[0] = 1 | (uint64_t)e->write << 5 | (uint64_t)e->code << 8;
 	if (e->wq >= 0)
-		s[0] |= (uint64_t)e->wq << 16;
-	if (d)
-		s[0] |= (uint64_t)d->opcode << 32;
-	s[1] = e->batch_index;
+		s[0] |= 1 << 3 | (uint64_t)e->wq << 16;
+	if (job)
+		s[0] |= swerr_of_job(job);
+	s[1] = (job ? job->batch_index : 0) | (uint64_t)e->bad_flags << 32;
 	s[2] = e->address;
 	s[3] = 0;
+	if (!(dsa->genctrl & DSA_ERROR_INT_ENABLE))
+		return;
 	dsa->intcause |= DSA_CAUSE_ERROR;
-	if (dsa->genctrl & DSA_ERROR_INT_ENABLE)
-		fx->irqs |= 1u << DSA_VECTOR_MISC;
+	fx->irqs |= 1u << DSA_VECTOR_MISC;
 }
 
 /* ---- tables ---------------------------------------------------------------------- */
@@ -113,29 +132,33 @@ void dsa_swerr(struct dsa *dsa, const struct dsa_error *e, struct dsa_effects *f
 static uint64_t read_wq(const struct dsa_wq *wq, unsigned word)
 {
 	uint64_t occupancy = wq->submitted - wq->taken;
+	uint64_t state = wq->accepting ? STATE_ENABLED : STATE_DRAINING;
 
 	if (word == DSA_WQ_STATE)
-		return occupancy | (uint64_t)wq->enabled << 30;
+		return occupancy | (wq->enabled ? state : STATE_DISABLED) << 30;
 	return wq->config[word];
 }
 
 static void write_wq(struct dsa *dsa, struct dsa_wq *wq, unsigned word,
 		     const struct reg_access *a)
 {
-	if (wq->enabled)
-		return;
 	if (word == DSA_WQ_SIZE)
 		reg_store(&wq->config[word], a,
 			  WQ_THRESH_RW | (dsa->enabled ? 0 : WQ_SIZE_RW));
+	else if (wq->enabled)
+		return;
 	else if (word == DSA_WQ_MODE)
-		reg_store(&wq->config[word], a, UINT64_MAX);
+		reg_store(&wq->config[word], a, WQ_MODE_RW);
 	else if (word == DSA_WQ_OPS)
 		reg_store(&wq->config[word], a, DSA_OPCAP);
 }
 
 void dsa_wq_reset(struct dsa_wq *wq)
 {
+	uint64_t size = wq->config[DSA_WQ_SIZE] & WQ_SIZE_RW;
+
 	memset(wq->config, 0, sizeof(wq->config));
+	wq->config[DSA_WQ_SIZE] = size;
 	wq->config[DSA_WQ_OPS] = DSA_OPCAP;
 }
 
@@ -205,6 +228,13 @@ static void write_table(struct dsa *dsa, const struct reg_access *a)
 		reg_store(&dsa->msix_perm[entry], a, MSIX_PERM_RW);
 }
 
+static uint64_t gensts(const struct dsa *dsa)
+{
+	if (!dsa->enabled)
+		return STATE_DISABLED;
+	return dsa_command_disables_device(dsa) ? STATE_DRAINING : STATE_ENABLED;
+}
+
 /* ---- the rest -------------------------------------------------------------------- */
 
 uint64_t dsa_regs_read(const struct dsa *dsa, uint64_t offset)
@@ -233,13 +263,13 @@ uint64_t dsa_regs_read(const struct dsa *dsa, uint64_t offset)
 	case REG_GENCTRL:
 		return dsa->genctrl;
 	case REG_GENSTS:
-		return dsa->enabled;
+		return gensts(dsa);
 	case REG_INTCAUSE:
 		return dsa->intcause;
 	case REG_CMDSTS:
 		return dsa->cmdsts | (dsa->command.active ? CMDSTS_ACTIVE : 0);
 	case REG_CMDCAP:
-		return CMDCAP_VALUE;
+		return CMDCAP_ALWAYS | (dsa->pasid ? CMDCAP_PASID : 0);
 	default:
 		return 0;
 	}
@@ -278,7 +308,7 @@ void dsa_regs_reset(struct dsa *dsa)
 {
 	dsa->enabled = false;
 	dsa->gencfg = dsa->genctrl = 0;
-	memset(dsa->swerr, 0, sizeof(dsa->swerr));
+	dsa->intcause = 0;
 	memset(dsa->msix_perm, 0, sizeof(dsa->msix_perm));
 	memset(dsa->group, 0, sizeof(dsa->group));
 	for (unsigned i = 0; i < dsa->engines; i++)
@@ -289,6 +319,7 @@ void dsa_regs_reset(struct dsa *dsa)
 		wq->enabled = wq->accepting = false;
 		wq->group = -1;
 		dsa_queue_drop(wq);
+		wq->config[DSA_WQ_SIZE] = 0;
 		dsa_wq_reset(wq);
 	}
 }

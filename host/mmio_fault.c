@@ -241,7 +241,7 @@ static bool is_ours(struct access *a, int sig, const siginfo_t *info,
 {
 	uint64_t va = (uintptr_t)info->si_addr;
 
-	if (sig == SIGILL && !cpu_writes_whole(s, code, n, &va))
+	if (sig != SIGBUS && !cpu_writes_whole(s, code, n, &va))
 		return false;
 	return !look(a, va) && a->file;
 }
@@ -269,10 +269,22 @@ static int serve(struct access *a, int sig, const siginfo_t *info)
 			 "known here (%02x %02x %02x %02x ... at %#llx); it gets SIGBUS",
 			 (int)a->t->tid, code[0], code[1], code[2], code[3],
 			 (unsigned long long)s.rip);
-	/* What a CPU says to 64 bytes that are not aligned. */
+	/* What a CPU says to 64 bytes that are not aligned, or not the program's. */
 	if (err == -EINVAL)
 		return SIGSEGV;
 	return err ? SIGBUS : 0;
+}
+
+/*
+ * A mapping of registers faults as a file that is too short. An instruction that the CPU
+ * does not know is illegal; one that it does not grant the program (enqcmd without a
+ * PASID, enqcmds) is a general protection fault.
+ */
+static bool may_be_ours(int sig, int code)
+{
+	return (sig == SIGBUS && code == BUS_ADRERR) ||
+	       (sig == SIGILL && code == ILL_ILLOPN) ||
+	       (sig == SIGSEGV && code == SI_KERNEL);
 }
 
 int mmio_fault_serve(struct host *host, struct tracee *t, int sig)
@@ -280,10 +292,8 @@ int mmio_fault_serve(struct host *host, struct tracee *t, int sig)
 	struct access a = {.host = host, .t = t};
 	siginfo_t info;
 
-	if (sig != SIGBUS && sig != SIGILL)
-		return sig;
 	if (ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) ||
-	    info.si_code != (sig == SIGBUS ? BUS_ADRERR : ILL_ILLOPN))
+	    !may_be_ours(sig, info.si_code))
 		return sig;
 	sig = serve(&a, sig, &info);
 	vfile_put(a.file);

@@ -142,7 +142,7 @@ static int signal_for(struct tracer *t, pid_t tid, int sig)
 {
 	struct entry *e;
 
-	if (sig != SIGBUS && sig != SIGILL)
+	if (sig != SIGBUS && sig != SIGILL && sig != SIGSEGV)
 		return sig;
 	e = find_or_add(t, tid);
 	return e ? mmio_fault_serve(t->host, &e->tracee, sig) : sig;

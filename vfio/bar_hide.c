@@ -138,7 +138,7 @@ static void change(struct pci_device *dev, bool want_hidden)
 
 void bars_follow(struct pci_device *dev)
 {
-	change(dev, dev->mapped && !dev->decoding);
+	change(dev, dev->mapped && (!dev->decoding || dev->low_power));
 }
 
 void bars_mapped(struct pci_device *dev)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What clients have mapped, while memory decoding is off: an access raises SIGBUS.
+ * What clients have mapped, while memory decoding is off or in low power: an access
+ * raises SIGBUS.
  *
  * A mapping that a client has made is out of our reach, but the file behind it is not: a
  * file that has been cut short makes every access to every mapping of it fault. So while
@@ -24,7 +25,7 @@ struct pci_device;
 
 /* A client is about to map something of it. */
 void bars_mapped(struct pci_device *dev);
-/* Follow what decoding says. */
+/* Follow what decoding says, and low power. */
 void bars_follow(struct pci_device *dev);
 /* No client has it any more: shown, whatever decoding says. */
 void bars_unmapped(struct pci_device *dev);

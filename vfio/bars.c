@@ -236,6 +236,12 @@ static int memory_write(unsigned char *p, const void *src, size_t n)
 	}
 }
 
+/* An ioeventfd does not wake a function that sleeps. */
+static bool answers(const struct pci_device *dev)
+{
+	return dev->decoding && !dev->asleep;
+}
+
 static int read_locked(struct pci_bar *bar, uint64_t offset, void *dst, size_t n)
 {
 	struct pci_device *dev = bar->dev;
@@ -244,7 +250,7 @@ static int read_locked(struct pci_bar *bar, uint64_t offset, void *dst, size_t n
 		memset(dst, 0xff, n);
 		return 0;
 	}
-	if (!is_io(bar) && !dev->decoding)
+	if (!is_io(bar) && !answers(dev))
 		return -EIO;
 	if (bar->bytes)
 		return memory_read(bar->bytes + offset, dst, n);
@@ -270,7 +276,7 @@ static int write_locked(struct pci_bar *bar, uint64_t offset, const void *src, s
 
 	if (is_io(bar) && !dev->io_decoding)
 		return 0;
-	if (!is_io(bar) && !dev->decoding)
+	if (!is_io(bar) && !answers(dev))
 		return -EIO;
 	if (bar->bytes)
 		return memory_write(bar->bytes + offset, src, n);
@@ -295,7 +301,7 @@ static int write_64_locked(struct pci_bar *bar, uint64_t offset, const void *src
 {
 	struct pci_device *dev = bar->dev;
 
-	if (!dev->decoding)
+	if (!answers(dev))
 		return -EIO;
 	gate_enter(&dev->gate);
 	*accepted = !deferrable;

@@ -265,35 +265,51 @@ long cdev_info(struct uapi_call *call)
 static long cdev_ioctl(struct vfile *f, struct client *c, uint32_t cmd, uint64_t arg)
 {
 	struct vfio_file *file = file_of(f);
+	bool awake;
+	long ret;
 
-	if (cmd != VFIO_DEVICE_BIND_IOMMUFD) {
-		if (!file->bound)
-			return -EINVAL;
-		reset_wake(file->dev);
-	}
-	return uapi_dispatch(&vfio_device_table, f, c, cmd, arg);
+	if (cmd == VFIO_DEVICE_BIND_IOMMUFD)
+		return uapi_dispatch(&vfio_device_table, f, c, cmd, arg);
+	if (!file->bound)
+		return -EINVAL;
+	awake = low_power_begin(file->dev);
+	ret = uapi_dispatch(&vfio_device_table, f, c, cmd, arg);
+	low_power_end(file->dev, awake);
+	return ret;
 }
 
 static ssize_t cdev_pread(struct vfile *f, struct client *c, uint64_t va, size_t n,
 			  uint64_t offset)
 {
 	struct vfio_file *file = file_of(f);
+	ssize_t done;
+	bool awake;
 
 	if (!file->bound)
 		return -EINVAL;
-	reset_wake(file->dev);
-	return region_pread(file->dev, c, va, n, offset);
+	if (!n)
+		return 0;
+	awake = low_power_begin(file->dev);
+	done = region_pread(file->dev, c, va, n, offset);
+	low_power_end(file->dev, awake);
+	return done;
 }
 
 static ssize_t cdev_pwrite(struct vfile *f, struct client *c, uint64_t va, size_t n,
 			   uint64_t offset)
 {
 	struct vfio_file *file = file_of(f);
+	ssize_t done;
+	bool awake;
 
 	if (!file->bound)
 		return -EINVAL;
-	reset_wake(file->dev);
-	return region_pwrite(file->dev, c, va, n, offset);
+	if (!n)
+		return 0;
+	awake = low_power_begin(file->dev);
+	done = region_pwrite(file->dev, c, va, n, offset);
+	low_power_end(file->dev, awake);
+	return done;
 }
 
 static int cdev_mmap(struct vfile *f, uint64_t offset, uint64_t length, int prot,
@@ -390,41 +406,47 @@ static struct pci_bar *bar_of(struct vfile *f, uint64_t offset)
 	return &file_of(f)->dev->bars[index];
 }
 
-/* The registers behind @n bytes of a client's mapping; NULL: it shows none. */
-static struct pci_bar *registers_of(struct vfile *f, uint64_t offset, size_t n)
+/*
+ * The registers behind @n bytes of a client's mapping. -ENXIO: it shows none; -EIO: in
+ * low power, which an access to a mapping does not end.
+ */
+static int registers_of(struct vfile *f, uint64_t offset, size_t n, struct pci_bar **out)
 {
 	struct pci_bar *bar = bar_of(f, offset);
 	uint64_t pos = VFILE_REGION_OFFSET(offset);
 
 	if (!bar || !(offset & VFILE_FAULTING) || !region_faults(bar))
-		return NULL;
+		return -ENXIO;
 	if (n > bar->window.length || pos > bar->window.length - n)
-		return NULL;
-	reset_wake(bar->dev);
-	return bar;
+		return -ENXIO;
+	*out = bar;
+	return bar->dev->low_power ? -EIO : 0;
 }
 
 int vfio_mmio_read(struct vfile *f, uint64_t offset, void *dst, size_t n)
 {
-	struct pci_bar *bar = registers_of(f, offset, n);
+	struct pci_bar *bar;
+	int err = registers_of(f, offset, n, &bar);
 
-	return bar ? bar_read(bar, VFILE_REGION_OFFSET(offset), dst, n) : -ENXIO;
+	return err ? err : bar_read(bar, VFILE_REGION_OFFSET(offset), dst, n);
 }
 
 int vfio_mmio_write(struct vfile *f, uint64_t offset, const void *src, size_t n)
 {
-	struct pci_bar *bar = registers_of(f, offset, n);
+	struct pci_bar *bar;
+	int err = registers_of(f, offset, n, &bar);
 
-	return bar ? bar_write(bar, VFILE_REGION_OFFSET(offset), src, n) : -ENXIO;
+	return err ? err : bar_write(bar, VFILE_REGION_OFFSET(offset), src, n);
 }
 
 int vfio_mmio_write_64(struct vfile *f, uint64_t offset, const void *src, bool deferrable,
 		       bool *accepted)
 {
-	struct pci_bar *bar = registers_of(f, offset, 64);
+	struct pci_bar *bar;
+	int err = registers_of(f, offset, 64, &bar);
 
-	if (!bar)
-		return -ENXIO;
+	if (err)
+		return err;
 	return bar_write_64(bar, VFILE_REGION_OFFSET(offset), src, deferrable, accepted);
 }
 

@@ -56,7 +56,7 @@ static unsigned command(const struct pci_device *dev)
 	return config_get16(dev->config.hw + COMMAND);
 }
 
-static unsigned power(const struct pci_device *dev)
+unsigned config_power(const struct pci_device *dev)
 {
 	const struct pci_config *c = &dev->config;
 
@@ -66,17 +66,18 @@ static unsigned power(const struct pci_device *dev)
 bool config_memory_enabled(const struct pci_device *dev)
 {
 	/* A virtual function's is always on. */
-	return (dev->sriov.pf || command(dev) & COMMAND_MEMORY) && power(dev) == D0;
+	return (dev->sriov.pf || command(dev) & COMMAND_MEMORY) &&
+	       config_power(dev) == D0;
 }
 
 bool config_io_enabled(const struct pci_device *dev)
 {
-	return command(dev) & COMMAND_IO && power(dev) == D0;
+	return command(dev) & COMMAND_IO && config_power(dev) == D0;
 }
 
 bool config_master_enabled(const struct pci_device *dev)
 {
-	return command(dev) & COMMAND_MASTER && power(dev) == D0;
+	return command(dev) & COMMAND_MASTER && config_power(dev) == D0 && !dev->asleep;
 }
 
 void config_set_power(struct pci_device *dev, unsigned state)
@@ -192,6 +193,8 @@ static void hw_read(struct pci_device *dev, unsigned offset, uint8_t *dst, size_
 		overlay(dst, offset, n, COMMAND + 2, STATUS_INTX);
 	if (intx_blocked(dev))
 		overlay(dst, offset, n, COMMAND + 1, COMMAND_NO_INTX >> 8);
+	if (dev->asleep)
+		overlay(dst, offset, n, c->pm + PMCSR, D3HOT);
 	if (type == VFIO_PCI_MSIX_IRQ_INDEX)
 		overlay(dst, offset, n, c->msix + MSIX_HIGH, MSIX_ENABLE);
 	else if (type == VFIO_PCI_MSI_IRQ_INDEX)
@@ -247,7 +250,7 @@ static void write_power(struct pci_device *dev, unsigned state)
 	port_rwlock_write_lock(&dev->memory);
 	if (state == D3HOT)
 		reset_cut(dev);
-	else if (state == D0 && power(dev) == D3HOT && !dev->desc.no_soft_reset)
+	else if (state == D0 && config_power(dev) == D3HOT && !dev->desc.no_soft_reset)
 		reset_model(dev, UIOMMUFD_RESET_POWER);
 	if (state == D0 || state == D3HOT)
 		config_set_power(dev, state);

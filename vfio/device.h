@@ -169,7 +169,9 @@ struct pci_device {
 	bool io_decoding; /* memory: the same for I/O BARs */
 	/* memory: between LOW_POWER_ENTRY and EXIT; read without as a hint */
 	_Atomic bool low_power;
-	int wake_fd; /* memory: eventfd to signal when low power ends by itself; -1 */
+	bool asleep;    /* config_lock and memory: and in D3hot for it (low_power.c) */
+	unsigned awake; /* config_lock: calls that keep it awake */
+	int wake_fd;    /* memory: eventfd to signal when low power ends by itself; -1 */
 	struct export_set *exports;
 
 	struct gate gate;
@@ -218,6 +220,7 @@ ssize_t config_write(struct pci_device *dev, struct client *c, uint64_t va, size
 bool config_memory_enabled(const struct pci_device *dev);
 bool config_io_enabled(const struct pci_device *dev);
 bool config_master_enabled(const struct pci_device *dev);
+unsigned config_power(const struct pci_device *dev);
 void config_set_power(struct pci_device *dev, unsigned state);
 /* The low bits of its register. */
 unsigned config_bar_flags(const struct pci_bar *bar);
@@ -276,11 +279,23 @@ void reset_end(struct pci_device *dev);
 void reset_enable(struct pci_device *dev);
 void reset_disable(struct pci_device *dev);
 long reset_ioctl(struct uapi_call *call);
-/* Low power. @wake_fd: an eventfd of ours, taken over on success; or -1. */
-int reset_low_power_enter(struct pci_device *dev, int wake_fd);
-void reset_low_power_exit(struct pci_device *dev);
-/* An access wakes the device up, if it is asleep and somebody wants to know. */
-void reset_wake(struct pci_device *dev);
+
+/* ---- low_power.c ---------------------------------------------------------------- */
+
+/* @wake_fd: an eventfd of ours, taken over on success; or -1. -EINVAL: it is entered. */
+int low_power_enter(struct pci_device *dev, int wake_fd);
+void low_power_exit(struct pci_device *dev);
+/* It is over, with config_lock, and memory held for writing. */
+void low_power_forget(struct pci_device *dev);
+/*
+ * A client's call begins, and ends: the function is awake in between. Without a lock.
+ * What begin answers is for end.
+ */
+bool low_power_begin(struct pci_device *dev);
+void low_power_end(struct pci_device *dev, bool begun);
+/* The same, whatever it is in now. */
+void low_power_hold(struct pci_device *dev);
+void low_power_release(struct pci_device *dev);
 
 /* ---- hot_reset.c ---------------------------------------------------------------- */
 

@@ -143,8 +143,10 @@ int pci_device_reset(struct pci_device *dev)
 {
 	if (!reset_possible(dev))
 		return -ENOTTY;
+	low_power_hold(dev);
 	port_mutex_lock(&dev->config_lock);
 	reset_function(dev);
 	port_mutex_unlock(&dev->config_lock);
+	low_power_release(dev);
 	return 0;
 }

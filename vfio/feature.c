@@ -25,42 +25,43 @@ int feature_check(uint32_t flags, size_t n, uint32_t supported, size_t min)
 	return 1;
 }
 
-static long low_power_entry(struct pci_device *dev, uint32_t flags, size_t n)
+/* Low power. */
+static long entry(struct pci_device *dev, uint32_t flags, size_t n)
 {
 	int err = feature_check(flags, n, VFIO_DEVICE_FEATURE_SET, 0);
 
-	return err == 1 ? reset_low_power_enter(dev, -1) : err;
+	return err == 1 ? low_power_enter(dev, -1) : err;
 }
 
-static long low_power_entry_with_wakeup(struct pci_device *dev, struct client *c,
-					uint32_t flags, uint64_t va, size_t n)
+static long entry_with_wakeup(struct pci_device *dev, struct client *c, uint32_t flags,
+			      uint64_t va, size_t n)
 {
-	struct vfio_device_low_power_entry_with_wakeup entry;
-	int fd, err = feature_check(flags, n, VFIO_DEVICE_FEATURE_SET, sizeof(entry));
+	struct vfio_device_low_power_entry_with_wakeup e;
+	int fd, err = feature_check(flags, n, VFIO_DEVICE_FEATURE_SET, sizeof(e));
 
 	if (err != 1)
 		return err;
-	err = client_copy_in(c, &entry, va, sizeof(entry));
+	err = client_copy_in(c, &e, va, sizeof(e));
 	if (err)
 		return err;
-	if (entry.wakeup_eventfd < 0)
+	if (e.wakeup_eventfd < 0)
 		return -EINVAL;
-	fd = irq_get_eventfd(dev, c, entry.wakeup_eventfd);
+	fd = irq_get_eventfd(dev, c, e.wakeup_eventfd);
 	if (fd < 0)
 		return fd;
-	err = reset_low_power_enter(dev, fd);
+	err = low_power_enter(dev, fd);
 	if (err)
 		close(fd);
 	return err;
 }
 
-static long low_power_exit(struct pci_device *dev, uint32_t flags, size_t n)
+static long leave(struct pci_device *dev, uint32_t flags, size_t n)
 {
 	int err = feature_check(flags, n, VFIO_DEVICE_FEATURE_SET, 0);
 
 	if (err != 1)
 		return err;
-	reset_low_power_exit(dev);
+	low_power_exit(dev);
 	return 0;
 }
 
@@ -90,11 +91,11 @@ static long serve(struct uapi_call *call, const struct vfio_device_feature *hdr)
 	case VFIO_DEVICE_FEATURE_PCI_VF_TOKEN:
 		return vf_token(dev, call->client, hdr->flags, va, n);
 	case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY:
-		return low_power_entry(dev, hdr->flags, n);
+		return entry(dev, hdr->flags, n);
 	case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP:
-		return low_power_entry_with_wakeup(dev, call->client, hdr->flags, va, n);
+		return entry_with_wakeup(dev, call->client, hdr->flags, va, n);
 	case VFIO_DEVICE_FEATURE_LOW_POWER_EXIT:
-		return low_power_exit(dev, hdr->flags, n);
+		return leave(dev, hdr->flags, n);
 	case VFIO_DEVICE_FEATURE_DMA_BUF:
 		return exports_feature(dev, call->client, hdr->flags, va, n);
 	case VFIO_DEVICE_FEATURE_DMA_LOGGING_START:

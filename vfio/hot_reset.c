@@ -176,11 +176,13 @@ static void reset_bus(struct pci_device *dev)
 {
 	struct pci_device *it;
 
+	for_each_present(it, dev) low_power_hold(it);
 	for_each_present(it, dev) port_mutex_lock(&it->config_lock);
 	for_each_present(it, dev) reset_begin(it);
 	for_each_present(it, dev) reset_model(it, UIOMMUFD_RESET_FUNCTION);
 	for_each_present(it, dev) reset_end(it);
 	for_each_present(it, dev) port_mutex_unlock(&it->config_lock);
+	for_each_present(it, dev) low_power_release(it);
 }
 
 /* ---- by groups -------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Everything that takes a device's memory away: reset (by ioctl, by FLR, with its bus),
- * memory decoding off, D3hot, low power, close.
+ * memory decoding off, D3hot, close. (Low power: low_power.c.)
  *
  * The order is always: cut (no peer enters the gate, all dma-bufs are revoked in one
  * step, no client access is under way), then act, then uncut. While a model is being
@@ -17,7 +17,6 @@
  * write each other's registers both end.
  */
 #include <errno.h>
-#include <unistd.h>
 
 #include "vfio/device.h"
 
@@ -36,7 +35,8 @@ void reset_uncut(struct pci_device *dev)
 	bars_follow(dev);
 	if (!dev->decoding)
 		return;
-	gate_open(&dev->gate);
+	if (!dev->asleep)
+		gate_open(&dev->gate);
 	exports_restore(dev->exports);
 }
 
@@ -111,21 +111,12 @@ void reset_enable(struct pci_device *dev)
 	port_mutex_unlock(&dev->config_lock);
 }
 
-static void forget_low_power(struct pci_device *dev)
-{
-	if (dev->wake_fd >= 0)
-		close(dev->wake_fd);
-	dev->wake_fd = -1;
-	dev->low_power = false;
-	intx_sleep(dev, false);
-}
-
 void reset_disable(struct pci_device *dev)
 {
 	ioeventfd_disable(dev);
 	port_mutex_lock(&dev->config_lock);
 	port_rwlock_write_lock(&dev->memory);
-	forget_low_power(dev);
+	low_power_forget(dev);
 	reset_cut(dev);
 	exports_orphan(dev->exports);
 	mmio_watch_end(dev);
@@ -139,55 +130,4 @@ void reset_disable(struct pci_device *dev)
 	port_rwlock_write_unlock(&dev->memory);
 	port_mutex_unlock(&dev->config_lock);
 	sriov_unuse(dev);
-}
-
-/* ---- low power -------------------------------------------------------------------- */
-
-/*
- * Linux 7.3: entering revokes, but does not turn memory decoding off, so a dma-buf that
- * is made afterwards is live, and any write that finds decoding on restores the others.
- * INTx is not told of while the device sleeps, but for the time of an access.
- */
-int reset_low_power_enter(struct pci_device *dev, int wake_fd)
-{
-	int err = 0;
-
-	port_rwlock_write_lock(&dev->memory);
-	gate_shut(&dev->gate);
-	exports_revoke(dev->exports);
-	if (dev->decoding)
-		gate_open(&dev->gate);
-	if (dev->low_power) {
-		err = -EINVAL;
-	} else {
-		dev->low_power = true;
-		dev->wake_fd = wake_fd;
-		intx_sleep(dev, true);
-	}
-	port_rwlock_write_unlock(&dev->memory);
-	return err;
-}
-
-void reset_low_power_exit(struct pci_device *dev)
-{
-	port_rwlock_write_lock(&dev->memory);
-	forget_low_power(dev);
-	if (dev->decoding)
-		exports_restore(dev->exports);
-	port_rwlock_write_unlock(&dev->memory);
-}
-
-void reset_wake(struct pci_device *dev)
-{
-	if (!dev->low_power)
-		return;
-	port_rwlock_write_lock(&dev->memory);
-	if (dev->wake_fd >= 0) {
-		irq_signal(dev, dev->wake_fd);
-		forget_low_power(dev);
-	} else if (dev->low_power) {
-		intx_sleep(dev, false);
-		intx_sleep(dev, true);
-	}
-	port_rwlock_write_unlock(&dev->memory);
 }

@@ -333,6 +333,8 @@ int sriov_enable(struct pci_device *pf, unsigned n)
 
 	if (n > sriov_total(pf))
 		return -ERANGE;
+	/* With virtual functions it does not sleep. */
+	low_power_hold(pf);
 	port_mutex_lock(&pf->sriov.enabling);
 	if (n == pf->sriov.enabled)
 		err = 0;
@@ -341,6 +343,7 @@ int sriov_enable(struct pci_device *pf, unsigned n)
 	else
 		err = pf->sriov.enabled ? -EBUSY : enable(pf, n);
 	port_mutex_unlock(&pf->sriov.enabling);
+	low_power_release(pf);
 	return err;
 }
 

@@ -63,9 +63,11 @@ struct uiommufd_config {
 	 */
 	const char *const *iommus;
 };
+/* One value for each member: C++ before C++20 has no names there. */
 #define UIOMMUFD_CONFIG_INIT                                                             \
 	{                                                                                \
-		.size = sizeof(struct uiommufd_config)                                   \
+		sizeof(struct uiommufd_config), NULL, NULL, NULL, NULL, NULL, NULL,      \
+			false, NULL                                                      \
 	}
 
 /*
@@ -101,9 +103,9 @@ ssize_t uiommufd_pwrite(struct uiommufd_machine *m, int fd, const void *buf, siz
 			uint64_t offset);
 /*
  * read(2) and write(2) on the descriptor of a queue: of page faults
- * (IOMMU_FAULT_QUEUE_ALLOC) or of a vIOMMU's events (IOMMU_VEVENTQ_ALLOC), by Linux's rules:
- * as many whole items as fit, 0 when there is none. Other descriptors: -EINVAL. The plain
- * calls work, too, but give one item each, and an empty queue blocks.
+ * (IOMMU_FAULT_QUEUE_ALLOC) or of a vIOMMU's events (IOMMU_VEVENTQ_ALLOC), by Linux's
+ * rules: as many whole items as fit, 0 when there is none. Other descriptors: -EINVAL.
+ * The plain calls work, too, but give one item each, and an empty queue blocks.
  */
 ssize_t uiommufd_read(struct uiommufd_machine *m, int fd, void *buf, size_t n);
 ssize_t uiommufd_write(struct uiommufd_machine *m, int fd, const void *buf, size_t n);

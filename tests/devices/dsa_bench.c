@@ -1,26 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 #include "dsa_bench.h"
 
-int bench_setup(void **state)
+static int setup(void **state, const struct uiommufd_option *options, size_t n)
 {
-	const struct uiommufd_option options[] = {{"wqs", "4"}, {"engines", "2"}};
 	struct bench *b = calloc(1, sizeof(*b));
 
-	if (fake_device_create(&dsa_model, options, 2, false, &b->dev))
+	if (fake_device_create(&dsa_model, options, n, false, &b->dev))
 		return -1;
-	b->ram = calloc(1, RAM_BYTES);
-	b->peer = calloc(1, PEER_BYTES);
-	b->ro = calloc(1, 4096);
-	b->list = calloc(LIST_SIZE, sizeof(*b->list));
-	b->records = calloc(RECORDS, sizeof(*b->records));
-	fake_map(b->dev, RAM_IOVA, b->ram, RAM_BYTES, FAKE_RW);
-	fake_map(b->dev, PEER_IOVA, b->peer, PEER_BYTES, FAKE_RW);
-	fake_map(b->dev, RO_IOVA, b->ro, 4096, FAKE_READ);
-	fake_map(b->dev, LIST_IOVA, b->list, LIST_SIZE * sizeof(*b->list), FAKE_READ);
-	fake_map(b->dev, DONE_IOVA, b->records, RECORDS * sizeof(*b->records), FAKE_RW);
+	b->ram = fake_map_new(b->dev, RAM_IOVA, RAM_BYTES, FAKE_RW);
+	b->peer = fake_map_new(b->dev, PEER_IOVA, PEER_BYTES, FAKE_RW);
+	b->ro = fake_map_new(b->dev, RO_IOVA, 4096, FAKE_READ);
+	b->list =
+		fake_map_new(b->dev, LIST_IOVA, LIST_SIZE * sizeof(*b->list), FAKE_READ);
+	b->records =
+		fake_map_new(b->dev, DONE_IOVA, RECORDS * sizeof(*b->records), FAKE_RW);
 	bench_configure(b);
 	*state = b;
 	return 0;
+}
+
+int bench_setup(void **state)
+{
+	const struct uiommufd_option options[] = {{"wqs", "4"}, {"engines", "2"}};
+
+	return setup(state, options, 2);
+}
+
+int bench_setup_pasid(void **state)
+{
+	const struct uiommufd_option options[] = {
+		{"wqs", "4"}, {"engines", "2"}, {"pasid", "1"}, {"pri", "1"}};
+
+	return setup(state, options, 4);
 }
 
 int bench_teardown(void **state)
@@ -28,11 +39,6 @@ int bench_teardown(void **state)
 	struct bench *b = *state;
 
 	fake_device_destroy(b->dev);
-	free(b->ram);
-	free(b->peer);
-	free(b->ro);
-	free(b->list);
-	free(b->records);
 	free(b);
 	return 0;
 }
@@ -71,6 +77,26 @@ void bench_configure(struct bench *b)
 	assert_int_equal(command(b, ENABLE_DEVICE, 0), 0);
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(command(b, ENABLE_WQ, i), 0);
+}
+
+void reconfigure(struct bench *b, unsigned wq, uint32_t threshold, uint32_t mode)
+{
+	assert_int_equal(command(b, DISABLE_WQ, 1u << wq), 0);
+	set_reg(b, R_WQS + wq * 64 + 4, 4, threshold);
+	set_reg(b, R_WQS + wq * 64 + 8, 4, mode);
+	assert_int_equal(command(b, ENABLE_WQ, wq), 0);
+}
+
+bool write_64(struct bench *b, unsigned bar, uint64_t offset, const void *bytes,
+	      bool deferrable)
+{
+	bool accepted;
+
+	pthread_mutex_lock(&b->dev->regs);
+	accepted =
+		b->dev->ops.mmio_write_64(b->dev->model, bar, offset, bytes, deferrable);
+	pthread_mutex_unlock(&b->dev->regs);
+	return accepted;
 }
 
 struct hw_desc desc(struct bench *b, unsigned opcode, uint64_t dst, uint64_t src,

@@ -67,6 +67,8 @@ enum {
 	DRAIN_WQ,
 	ABORT_WQ,
 	RESET_WQ,
+	DRAIN_PASID,
+	ABORT_PASID,
 };
 
 enum {
@@ -83,12 +85,26 @@ enum {
 
 enum {
 	FENCE = 1 << 0,
+	BLOCK = 1 << 1,
 	CRAV = 1 << 2,
 	RCR = 1 << 3,
 	RCI = 1 << 4,
 	CHECK = 1 << 7,
 	CACHE = 1 << 8,
 };
+
+/* In WQCFG's mode. */
+enum {
+	DEDICATED = 1 << 0,
+	BLOCK_ENABLE = 1 << 1,
+	NO_ATS = 1 << 2,
+	NO_PRS = 1 << 3,
+	PRIORITY = 1 << 4,
+	PASID_ENABLE = 1 << 28,
+};
+
+#define WQ_PASID(pasid) (PASID_ENABLE | (uint32_t)(pasid) << 8)
+#define PRIV            (1u << 31)
 
 struct hw_desc {
 	uint32_t pasid;
@@ -117,6 +133,8 @@ struct bench {
 /* For cmocka: *@state is a struct bench with 4 queues of 32 and 2 engines. Queues 0 to 2
  * are in group 0 with engine 0, queue 3 in group 1 with engine 1; all are enabled. */
 int bench_setup(void **state);
+/* The same of a device that has PASIDs and asks for pages. */
+int bench_setup_pasid(void **state);
 int bench_teardown(void **state);
 
 uint64_t reg(struct bench *b, unsigned offset, unsigned size);
@@ -125,6 +143,13 @@ void set_reg(struct bench *b, unsigned offset, unsigned size, uint64_t value);
 uint32_t command(struct bench *b, unsigned code, uint32_t operand);
 /* What bench_setup does to a device that is disabled. */
 void bench_configure(struct bench *b);
+
+/* Enable the queue anew, with another threshold and mode. */
+void reconfigure(struct bench *b, unsigned wq, uint32_t threshold, uint32_t mode);
+
+/* As movdir64b does it, or, @deferrable, enqcmd. */
+bool write_64(struct bench *b, unsigned bar, uint64_t offset, const void *bytes,
+	      bool deferrable);
 
 /* An operation that asks for a fresh completion record. */
 struct hw_desc desc(struct bench *b, unsigned opcode, uint64_t dst, uint64_t src,

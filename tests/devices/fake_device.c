@@ -11,6 +11,7 @@
 struct uiommufd_channel {
 	struct uiommufd_device *dev;
 	uint32_t pasid;
+	bool asks;
 };
 
 /* ---- for the tests --------------------------------------------------------------- */
@@ -35,6 +36,8 @@ static void make_bars(struct uiommufd_device *dev)
 static void fake_free(struct uiommufd_device *dev)
 {
 	free_bars(dev);
+	for (unsigned i = 0; i < FAKE_REGIONS; i++)
+		free(dev->memory[i]);
 	pthread_mutex_destroy(&dev->regs);
 	pthread_rwlock_destroy(&dev->space);
 	free(dev);
@@ -114,6 +117,18 @@ void fake_map_pasid(struct uiommufd_device *dev, uint32_t pasid, uint64_t iova,
 		    void *memory, uint64_t bytes, unsigned perm)
 {
 	add_region(dev, (struct fake_region){iova, bytes, memory, bytes, perm, pasid});
+}
+
+void *fake_map_new(struct uiommufd_device *dev, uint64_t iova, uint64_t bytes,
+		   unsigned perm)
+{
+	unsigned i = 0;
+
+	while (dev->memory[i])
+		i++;
+	dev->memory[i] = calloc(1, bytes);
+	fake_map(dev, iova, dev->memory[i], bytes, perm);
+	return dev->memory[i];
 }
 
 void fake_map_endless(struct uiommufd_device *dev, uint64_t iova, void *memory,
@@ -224,6 +239,7 @@ int uiommufd_channel_create_pasid(struct uiommufd_device *dev, uint32_t pasid,
 		return -ENOMEM;
 	ch->dev = dev;
 	ch->pasid = pasid;
+	ch->asks = true;
 	*out = ch;
 	return 0;
 }
@@ -236,6 +252,11 @@ int uiommufd_channel_create(struct uiommufd_device *dev, struct uiommufd_channel
 void uiommufd_channel_destroy(struct uiommufd_channel *ch)
 {
 	free(ch);
+}
+
+void uiommufd_channel_ask(struct uiommufd_channel *ch, bool on)
+{
+	ch->asks = on;
 }
 
 void uiommufd_irq(struct uiommufd_device *dev, unsigned vector)
@@ -286,6 +307,15 @@ static uint8_t *translate(struct uiommufd_channel *ch, uint64_t iova, bool write
 	return NULL;
 }
 
+static bool asks_and_gets(struct uiommufd_channel *ch, enum uiommufd_fault_reason reason,
+			  uint64_t iova, bool write)
+{
+	if (!ch->asks || !ch->dev->page ||
+	    (reason != UIOMMUFD_FAULT_UNMAPPED && reason != UIOMMUFD_FAULT_PERM))
+		return false;
+	return ch->dev->page(ch->dev, ch->pasid, iova, write);
+}
+
 /*
  * One access: from @src (or, if NULL, from IOVA @from) to @dst (or IOVA @to). Pieces
  * of 4 KiB, each under the lock, so that unmaps happen in the middle.
@@ -315,9 +345,12 @@ static int transfer(struct uiommufd_channel *ch, uint8_t *dst, uint64_t to,
 			memcpy(d, s, piece);
 		pthread_rwlock_unlock(&dev->space);
 		if (!s || !d) {
+			uint64_t at = s ? to + done : from + done;
+
+			if (asks_and_gets(ch, reason, at, s != NULL))
+				continue;
 			if (fault)
-				*fault = (struct uiommufd_fault){
-					reason, s ? to + done : from + done, s != NULL};
+				*fault = (struct uiommufd_fault){reason, at, s != NULL};
 			return -EFAULT;
 		}
 		done += piece;

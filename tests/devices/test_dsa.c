@@ -172,13 +172,13 @@ static void test_compare(void **state)
 
 	randomize(b->ram, MIB, 3);
 	memcpy(b->peer + 1, b->ram, MIB);
-	expect(execute(b, &d), 1, 0, MIB);
+	expect(execute(b, &d), 1, 0, 0);
 
 	b->peer[1 + 200000] ^= 1;
 	d = desc(b, OP_COMPARE, PEER_IOVA + 1, RAM_IOVA, MIB);
 	expect(execute(b, &d), 1, 1, 200000);
 	d = desc(b, OP_COMPARE, PEER_IOVA + 1, RAM_IOVA, 200000);
-	expect(execute(b, &d), 1, 0, 200000);
+	expect(execute(b, &d), 1, 0, 0);
 
 	/* Check Result: status says whether it is the expected one. */
 	d = desc(b, OP_COMPARE, PEER_IOVA + 1, RAM_IOVA, MIB);
@@ -186,7 +186,7 @@ static void test_compare(void **state)
 	expect(execute(b, &d), 2, 1, 200000);
 	d = desc(b, OP_COMPARE, PEER_IOVA + 1, RAM_IOVA, MIB);
 	d.flags |= CHECK;
-	d.dst2 = 1;
+	d.dst2 = 0xff; /* of which one bit counts */
 	expect(execute(b, &d), 1, 1, 200000);
 }
 
@@ -198,7 +198,7 @@ static void test_compare_pattern(void **state)
 
 	for (unsigned i = 0; i < 300003; i++)
 		b->ram[i] = (uint8_t)(pattern >> i % 8 * 8);
-	expect(execute(b, &d), 1, 0, 300003);
+	expect(execute(b, &d), 1, 0, 0);
 	b->ram[299999]++;
 	d = desc(b, OP_COMPVAL, pattern, RAM_IOVA, 300003);
 	expect(execute(b, &d), 1, 1, 299999);
@@ -250,19 +250,7 @@ static void test_portals(void **state)
 	assert_int_equal(reg(b, R_SWERR, 8), 0);
 }
 
-static bool write_64(struct bench *b, unsigned bar, uint64_t offset, const void *bytes,
-		     bool deferrable)
-{
-	bool accepted;
-
-	pthread_mutex_lock(&b->dev->regs);
-	accepted =
-		b->dev->ops.mmio_write_64(b->dev->model, bar, offset, bytes, deferrable);
-	pthread_mutex_unlock(&b->dev->regs);
-	return accepted;
-}
-
-/* As movdir64b does it; enqcmd is for shared queues, of which there are none. */
+/* As movdir64b does it; enqcmd is for shared queues. */
 static void test_whole_writes(void **state)
 {
 	struct bench *b = *state;
@@ -322,23 +310,38 @@ static void test_against_reference(void **state)
 	free(ref);
 }
 
+/*
+ * Queue 1 has a priority of 1 and queue 2 one of 3. While the engine is busy with queue 0
+ * both get descriptors; when queue 1's second is executed, which takes long, three of
+ * queue 2's have had their turn.
+ */
 static void test_priority(void **state)
 {
 	struct bench *b = *state;
-	struct hw_desc low, high;
+	struct hw_desc low, high[6], last;
 
 	assert_int_equal(command(b, DISABLE_WQ, 4), 0);
-	set_reg(b, R_WQS + 2 * 64 + 8, 4, 1 | 9 << 4);
+	set_reg(b, R_WQS + 2 * 64 + 8, 4, 1 | 3 << 4);
 	assert_int_equal(command(b, ENABLE_WQ, 2), 0);
 	run_long(b, 0);
 	low = desc(b, OP_FILL, RAM_IOVA, 1, 8);
-	high = desc(b, OP_FILL, RAM_IOVA, 2, 8);
-	submit(b, 1, &low); /* whose turn it is otherwise */
-	submit(b, 2, &high);
+	last = desc(b, OP_BATCH, 0, LIST_IOVA, LIST_SIZE);
+	submit(b, 1, &low);
+	submit(b, 1, &last);
+	for (unsigned i = 0; i < 6; i++) {
+		high[i] = desc(b, OP_FILL, RAM_IOVA, 2, 8);
+		submit(b, 2, &high[i]);
+	}
+	assert_int_equal(reg(b, R_WQS + 2 * 64 + 24, 2), 6);
 	assert_int_equal(command(b, ABORT_WQ, 1), 0);
-	wait_for(b, &low);
-	wait_for(b, &high);
-	assert_int_equal(b->ram[0], 1); /* the lower one came last */
+	while (reg(b, R_WQS + 64 + 24, 2))
+		sched_yield();
+	assert_int_equal(reg(b, R_WQS + 2 * 64 + 24, 2), 3);
+	assert_int_equal(wait_for(b, &low)->status, 1);
+	assert_int_equal(wait_for(b, &high[2])->status, 1);
+	assert_int_equal(record_of(b, &high[3])->status, 0);
+	assert_int_equal(command(b, ABORT_WQ, 2), 0);
+	assert_int_equal(wait_for(b, &high[5])->status, 1);
 }
 
 static void test_drain_descriptor(void **state)

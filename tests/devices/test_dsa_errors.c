@@ -64,10 +64,15 @@ static void test_illegal(void **state)
 	d.flags = (good.flags & 0xffffff) | 0xffu << 24;
 	assert_int_equal(status_of(b, d), 0x10);
 	d = good;
-	d.flags |= FENCE | 2 | CHECK;
+	d.flags |= FENCE | BLOCK | CHECK;
 	assert_int_equal(status_of(b, d), 0x11);
 	assert_int_equal(b->records[(b->next - 1) % RECORDS].bad_flags,
-			 FENCE | 2 | CHECK);
+			 FENCE | BLOCK | CHECK);
+	/* What has a result needs a record for it. */
+	d = desc(b, OP_COMPARE, PEER_IOVA, RAM_IOVA, 64);
+	d.flags &= ~(uint32_t)RCR;
+	assert_int_equal(status_of(b, d), 0x11);
+	assert_int_equal(b->records[(b->next - 1) % RECORDS].bad_flags, RCR);
 	d = good;
 	d.reserved = 1;
 	assert_int_equal(status_of(b, d), 0x12);
@@ -92,6 +97,11 @@ static void test_illegal(void **state)
 	d.flags |= RCI;
 	d.vector = 5;
 	assert_int_equal(status_of(b, d), 0x19);
+	/* That of another's PASID is not to be had, either. */
+	set_reg(b, R_PERM + 4 * 8, 4, 8 | 3 << 12);
+	d.vector = 4;
+	assert_int_equal(status_of(b, d), 0x19);
+	assert_int_equal(atomic_load(&b->dev->irqs[4]), 0);
 	d = desc(b, OP_BATCH, 0, LIST_IOVA, 1);
 	assert_int_equal(status_of(b, d), 0x14);
 	d.size = LIST_SIZE + 1;
@@ -135,6 +145,7 @@ static void test_swerr(void **state)
 
 	set_reg(b, R_GENCTRL, 4, 1);
 	d.flags &= ~(uint32_t)(CRAV | RCR);
+	d.pasid = 0x12345; /* not a dedicated queue's */
 	submit(b, 3, &d);
 	assert_int_equal(wait_swerr(b), 3);
 	/* valid, descriptor and queue known, a write */
@@ -153,6 +164,15 @@ static void test_swerr(void **state)
 	bench_wait_irqs(b, 0, 1);
 	set_reg(b, R_SWERR, 8, 3);
 	assert_int_equal(reg(b, R_SWERR, 8) & 3, 0);
+
+	/* With the interrupt off there is no cause, either; which flags are wrong. */
+	set_reg(b, R_GENCTRL, 4, 0);
+	d.flags |= BLOCK | RCR;
+	submit(b, 3, &d);
+	assert_int_equal(wait_swerr(b), 0x11);
+	assert_int_equal(reg(b, R_SWERR + 12, 4), BLOCK | RCR);
+	assert_int_equal(reg(b, R_INTCAUSE, 4), 0);
+	bench_wait_irqs(b, 0, 1);
 }
 
 static void test_swerr_of_records(void **state)
@@ -161,43 +181,60 @@ static void test_swerr_of_records(void **state)
 	struct hw_desc d = desc(b, OP_NOOP, 0, 0, 0);
 
 	d.record = NOWHERE;
+	d.flags |= RCI;
+	d.vector = 1;
 	submit(b, 0, &d);
 	assert_int_equal(wait_swerr(b), 0x1a);
 	assert_true(reg(b, R_SWERR + 16, 8) == NOWHERE);
 	set_reg(b, R_SWERR, 8, 3);
 
-	d.record = DONE_IOVA + 8;
+	/* Dropped before it does anything. */
+	d = desc(b, OP_FILL, RAM_IOVA, 0x55, 8);
+	d.record += 8;
+	d.flags |= RCI;
+	d.vector = 1;
 	submit(b, 0, &d);
 	assert_int_equal(wait_swerr(b), 0x1b);
+	assert_int_equal(command(b, DRAIN_ALL, 0), 0);
+	assert_int_equal(b->ram[0], 0);
+	bench_wait_irqs(b, 1, 0);
 	set_reg(b, R_SWERR, 8, 3);
 
 	/* In a batch: which one. */
 	b->list[0] = desc(b, OP_NOOP, 0, 0, 0);
 	b->list[1] = d;
 	d = desc(b, OP_BATCH, 0, LIST_IOVA, 2);
-	assert_int_equal(execute(b, &d)->status, 1);
+	assert_int_equal(execute(b, &d)->status, 5);
 	assert_int_equal(wait_swerr(b), 0x1b);
 	assert_int_equal(reg(b, R_SWERR, 8) >> 4 & 1, 1);
 	assert_true(reg(b, R_SWERR + 8, 8) == 1);
+	set_reg(b, R_SWERR, 8, 3);
+
+	/* A batch that failed in part tells so in its record, if at all. */
+	d.flags &= ~(uint32_t)(CRAV | RCR);
+	submit(b, 0, &d);
+	assert_int_equal(wait_swerr(b), 0x1b);
+	assert_int_equal(command(b, DRAIN_ALL, 0), 0);
+	assert_int_equal(reg(b, R_SWERR, 8) & 3, 1);
 }
 
-static void test_swerr_of_portals(void **state)
+/* What a portal does not take it ignores; only a queue that overflows is told of. */
+static void test_portal_errors(void **state)
 {
 	struct bench *b = *state;
 	struct hw_desc d = desc(b, OP_NOOP, 0, 0, 0);
 
-	fake_write(b->dev, 2, 0, 4, 1);
-	assert_int_equal(wait_swerr(b), 0x50);
-	set_reg(b, R_SWERR, 8, 3);
-	fake_write(b->dev, 2, 8192, 8, 1);
-	assert_int_equal(wait_swerr(b), 0x50);
-	set_reg(b, R_SWERR, 8, 3);
-
+	for (unsigned i = 0; i < 16; i++)
+		fake_write(b->dev, 2, i * 4, 4, 1);
+	for (unsigned i = 0; i < 8; i++)
+		fake_write(b->dev, 2, 8192 + i * 8, 8, 1);
+	assert_false(write_64(b, 2, 8192, &d, false));
+	assert_false(write_64(b, 2, 8192, &d, true));
+	assert_false(write_64(b, 0, 0xf000, &d, true));
 	assert_int_equal(command(b, DISABLE_WQ, 2), 0);
 	submit(b, 1, &d);
-	assert_int_equal(wait_swerr(b), 0x51);
-	assert_int_equal(reg(b, R_SWERR, 8) >> 16 & 0xff, 1);
-	set_reg(b, R_SWERR, 8, 3);
+	assert_int_equal(reg(b, R_SWERR, 8), 0);
+	assert_int_equal(reg(b, R_WQS + 64 + 24, 2), 0);
 
 	run_long(b, 0);
 	for (unsigned i = 0; i < QUEUE_SIZE / 4; i++)
@@ -205,7 +242,7 @@ static void test_swerr_of_portals(void **state)
 	assert_int_equal(reg(b, R_SWERR, 8) & 1, 0);
 	assert_int_equal(reg(b, R_WQS + 24, 2), QUEUE_SIZE / 4);
 	submit(b, 0, &d);
-	assert_int_equal(wait_swerr(b), 0x53);
+	assert_true(reg(b, R_SWERR, 8) == 0x5309);
 }
 
 /* ---- commands -------------------------------------------------------------------- */
@@ -215,6 +252,7 @@ static void test_command_errors(void **state)
 	struct bench *b = *state;
 
 	assert_int_equal(command(b, 0, 0), 0x01);
+	assert_int_equal(command(b, DRAIN_PASID, 0), 0x01);
 	assert_int_equal(command(b, 13, 0), 0x01);
 	assert_int_equal(command(b, ENABLE_DEVICE, 0), 0x10);
 	assert_int_equal(command(b, ENABLE_WQ, 4), 0x02);
@@ -227,56 +265,72 @@ static void test_command_errors(void **state)
 	assert_int_equal(command(b, DISABLE_DEVICE, 0), 0);
 	assert_int_equal(reg(b, R_WQS + 64 + 24, 4), 0);
 	assert_int_equal(command(b, DISABLE_DEVICE, 0), 0x31);
-	assert_int_equal(command(b, DRAIN_ALL, 0), 0x31);
+	assert_int_equal(command(b, DRAIN_WQ, 1), 0x32);
 	assert_int_equal(command(b, ENABLE_WQ, 0), 0x20);
-	assert_int_equal(command(b, RESET_WQ, 1), 0x32);
+	/* These have no errors. */
+	assert_int_equal(command(b, DRAIN_ALL, 0), 0);
+	assert_int_equal(command(b, ABORT_ALL, 0), 0);
+	assert_int_equal(command(b, RESET_WQ, 8), 0);
+	assert_int_equal(reg(b, R_WQS + 3 * 64, 4), QUEUE_SIZE / 4);
+	assert_int_equal(reg(b, R_WQS + 3 * 64 + 8, 8), 0);
 	/* The configuration is still there. */
 	assert_int_equal(command(b, ENABLE_DEVICE, 0), 0);
 	assert_int_equal(command(b, ENABLE_WQ, 0), 0);
 }
 
-static void test_configuration_errors(void **state)
+static void test_queue_errors(void **state)
 {
-	static const struct {
-		unsigned offset;
-		uint32_t value, error;
+	const uint32_t limits = XFER_ORDER | 10 << 5;
+	const struct {
+		uint32_t mode, limits, error;
 	} cases[] = {
-		{8, 1, 0x23},           {8, 1 << 4, 0x24},
-		{8, 0x13, 0x25},        {8, 0x11 | 1 << 28, 0x26},
-		{12, 11 << 5, 0x27},    {12, XFER_ORDER + 1, 0x28},
-		{12, XFER_ORDER, 0x00},
+		{DEDICATED, limits, 0x23},
+		{PRIORITY, limits, 0x24},
+		{DEDICATED | PRIORITY | BLOCK_ENABLE, limits, 0x25},
+		{DEDICATED | PRIORITY | PASID_ENABLE, limits, 0x26},
+		{DEDICATED | PRIORITY, XFER_ORDER, 0x27},
+		{DEDICATED | PRIORITY, XFER_ORDER | 11 << 5, 0x27},
+		{DEDICATED | PRIORITY, (XFER_ORDER + 1) | 10 << 5, 0x28},
+		{DEDICATED | PRIORITY | NO_ATS, limits, 0x2c},
+		{DEDICATED | PRIORITY | NO_PRS, limits, 0x2e},
+		{DEDICATED | PRIORITY, limits, 0},
 	};
 	struct bench *b = *state;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		assert_int_equal(command(b, RESET_WQ, 1), 0);
-		set_reg(b, R_WQS + 8, 4, 0x11);
-		set_reg(b, R_WQS + cases[i].offset, 4, cases[i].value);
-		assert_int_equal(command(b, ENABLE_WQ, 0),
-				 0x22); /* RESET took its size */
-		assert_int_equal(command(b, DISABLE_DEVICE, 0), 0);
-		set_reg(b, R_WQS, 4, 8);
-		assert_int_equal(command(b, ENABLE_DEVICE, 0), 0);
+		set_reg(b, R_WQS + 8, 4, cases[i].mode);
+		set_reg(b, R_WQS + 12, 4, cases[i].limits);
 		assert_int_equal(command(b, ENABLE_WQ, 0), cases[i].error);
-		assert_int_equal(command(b, RESET_DEVICE, 0), 0);
-		bench_configure(b);
 	}
+}
+
+static void test_configuration_errors(void **state)
+{
+	struct bench *b = *state;
+
 	assert_int_equal(command(b, RESET_DEVICE, 0), 0);
 	set_reg(b, R_WQS, 4, QUEUE_SIZE + 1);
 	assert_int_equal(command(b, ENABLE_DEVICE, 0), 0x14);
 	set_reg(b, R_WQS, 4, QUEUE_SIZE);
+	assert_int_equal(command(b, ENABLE_DEVICE, 0), 0x16); /* in no group */
 	set_reg(b, R_GROUPS, 8, 1);
-	assert_int_equal(command(b, ENABLE_DEVICE, 0), 0x16);
+	assert_int_equal(command(b, ENABLE_DEVICE, 0), 0x15);
 	set_reg(b, R_GROUPS + 32, 8, 1);
+	set_reg(b, R_GROUPS + 64 + 32, 8, 2);
+	assert_int_equal(command(b, ENABLE_DEVICE, 0), 0x15);
 	set_reg(b, R_GROUPS + 64, 8, 1);
-	assert_int_equal(command(b, ENABLE_DEVICE, 0), 0x15);
+	assert_int_equal(command(b, ENABLE_DEVICE, 0), 0x16);
 	set_reg(b, R_GROUPS + 64, 8, 2);
-	set_reg(b, R_GROUPS + 64 + 32, 8, 1);
-	assert_int_equal(command(b, ENABLE_DEVICE, 0), 0x15);
+	assert_int_equal(command(b, ENABLE_DEVICE, 0), 0x16); /* without a size */
+	set_reg(b, R_WQS, 4, QUEUE_SIZE - 1);
+	set_reg(b, R_WQS + 64, 4, 1);
+	set_reg(b, R_GROUPS + 64 + 32, 8, 3);
+	assert_int_equal(command(b, ENABLE_DEVICE, 0), 0x17);
 	set_reg(b, R_GROUPS + 64 + 32, 8, 2);
 	assert_int_equal(command(b, ENABLE_DEVICE, 0), 0);
 	set_reg(b, R_WQS + 3 * 64 + 8, 4, 0x11);
-	assert_int_equal(command(b, ENABLE_WQ, 3), 0x22); /* in no group */
+	assert_int_equal(command(b, ENABLE_WQ, 3), 0x22);
 }
 
 static void test_command_interrupt(void **state)
@@ -291,6 +345,27 @@ static void test_command_interrupt(void **state)
 	set_reg(b, R_CMD, 4, 1u << 31 | ENABLE_WQ << 20);
 	bench_wait_irqs(b, 0, 2);
 	assert_int_equal(reg(b, R_CMDSTS, 4), 0x21);
+}
+
+/* What a reset of the device leaves as it is. */
+static void test_reset_device(void **state)
+{
+	struct bench *b = *state;
+	struct hw_desc d = desc(b, OP_NOOP, 0, 0, 0);
+
+	set_reg(b, R_CMD, 4, 1u << 31 | DRAIN_ALL << 20);
+	d.record = NOWHERE;
+	submit(b, 0, &d);
+	assert_int_equal(wait_swerr(b), 0x1a);
+	assert_int_equal(reg(b, R_INTCAUSE, 4), 2);
+	assert_int_equal(command(b, RESET_DEVICE, 0), 0);
+	assert_int_equal(reg(b, R_INTCAUSE, 4), 0);
+	assert_int_equal(wait_swerr(b), 0x1a);
+	set_reg(b, R_CMD, 4, 1u << 31 | RESET_DEVICE << 20);
+	bench_wait_irqs(b, 0, 2);
+	assert_int_equal(reg(b, R_INTCAUSE, 4), 2);
+	fake_reset(b->dev, UIOMMUFD_RESET_FUNCTION);
+	assert_int_equal(reg(b, R_SWERR, 8), 0);
 }
 
 static void test_drain(void **state)
@@ -356,10 +431,13 @@ static void test_function_reset_while_busy(void **state)
 	run_long(b, 3);
 	queued = desc(b, OP_NOOP, 0, 0, 0);
 	submit(b, 0, &queued);
-	set_reg(b, R_CMD, 4, DRAIN_ALL << 20);
+	set_reg(b, R_CMD, 4, DISABLE_DEVICE << 20);
 	assert_int_equal(reg(b, R_CMDSTS, 4), 1u << 31);
+	assert_int_equal(reg(b, R_GENSTS, 4), 2);
+	assert_int_equal(reg(b, R_WQS + 24, 4) >> 30, 2);
 	set_reg(b, R_CMD, 4, ENABLE_WQ << 20); /* ignored: one at a time */
-	fake_write(b->dev, 2, 0, 8, 1);        /* an eighth of a descriptor */
+	assert_true(reg(b, R_SWERR, 8) == 0x5201);
+	fake_write(b->dev, 2, 0, 8, 1); /* an eighth of a descriptor */
 	fake_reset(b->dev, UIOMMUFD_RESET_FUNCTION);
 	accesses = atomic_load(&b->dev->accesses);
 	assert_int_equal(record_of(b, &queued)->status, 0);
@@ -369,9 +447,8 @@ static void test_function_reset_while_busy(void **state)
 	assert_int_equal(reg(b, R_INTCAUSE, 4), 0);
 	d = desc(b, OP_NOOP, 0, 0, 0);
 	submit(b, 0, &d);
-	assert_int_equal(wait_swerr(b), 0x51);
 	assert_int_equal(atomic_load(&b->dev->accesses), accesses);
-	set_reg(b, R_SWERR, 8, 3);
+	assert_int_equal(reg(b, R_SWERR, 8), 0);
 
 	bench_configure(b);
 	d = desc(b, OP_MEMMOVE, PEER_IOVA, RAM_IOVA, 64);
@@ -421,6 +498,9 @@ static void test_options(void **state)
 		{"max-transfer", "2G", true},
 		{"max-transfer", "3M", false},
 		{"max-transfer", "4G", false},
+		{"pasid", "1", true},
+		{"pri", "1", true},
+		{"pri", "2", false},
 		{"queues", "1", false},
 	};
 
@@ -459,10 +539,12 @@ int main(void)
 		TEST(test_configured_limits),
 		TEST(test_swerr),
 		TEST(test_swerr_of_records),
-		TEST(test_swerr_of_portals),
+		TEST(test_portal_errors),
 		TEST(test_command_errors),
+		TEST(test_queue_errors),
 		TEST(test_configuration_errors),
 		TEST(test_command_interrupt),
+		TEST(test_reset_device),
 		TEST(test_drain),
 		TEST(test_abort),
 		TEST(test_function_reset_while_busy),

@@ -29,7 +29,7 @@
 #include "scenarios.h"
 
 #define NOBODY   65534
-#define MAX_ARGS 16
+#define MAX_ARGS 20
 #define KILLS    15
 
 static const char *uiommufd, *client;
@@ -161,6 +161,29 @@ static void check_traced_scenario(void **state)
 			      "-d",   "copy-engine",
 			      "--",   "CLIENT",
 			      *state, NULL};
+
+	check(*state, argv);
+}
+
+static void check_dsa_scenario(void **state)
+{
+	const char *argv[] = {"--iommu", "vtd,name=a,page-requests=on,pasid=20",
+			      "-d",      "dsa,iommu=a,pasid=1,pri=1",
+			      "--",      "CLIENT",
+			      *state,    NULL};
+
+	check(*state, argv);
+}
+
+static void check_peer_scenario(void **state)
+{
+	const char *argv[] = {"--iommu",     "vtd,nesting=on",
+			      "--extension", "compat-p2p",
+			      "-d",          "copy-engine,bdf=01:00.0,vfs=1",
+			      "-d",          "copy-engine,bdf=02:00.0,group=2",
+			      "-d",          "copy-engine,bdf=03:00.0,group=3",
+			      "--",          "CLIENT",
+			      *state,        NULL};
 
 	check(*state, argv);
 }
@@ -400,6 +423,10 @@ static void test_command(void **state)
 	{#name, check_selftest_scenario, NULL, NULL, (void *)(uintptr_t) #name},
 #define SRIOV_SCENARIO_TEST(name)                                                        \
 	{#name, check_sriov_scenario, NULL, NULL, (void *)(uintptr_t) #name},
+#define DSA_SCENARIO_TEST(name)                                                          \
+	{#name, check_dsa_scenario, NULL, NULL, (void *)(uintptr_t) #name},
+#define PEER_SCENARIO_TEST(name)                                                         \
+	{#name, check_peer_scenario, NULL, NULL, (void *)(uintptr_t) #name},
 #define TRACED_SCENARIO_TEST(name)                                                       \
 	{#name "_traced", check_traced_scenario, NULL, NULL, (void *)(uintptr_t) #name},
 
@@ -407,9 +434,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SCENARIOS(SCENARIO_TEST) SELFTEST_SCENARIOS(SELFTEST_SCENARIO_TEST)
-			SCENARIOS(TRACED_SCENARIO_TEST)
-				MMIO_SCENARIOS(TRACED_SCENARIO_TEST)
-					SRIOV_SCENARIOS(SRIOV_SCENARIO_TEST)
+			SCENARIOS(TRACED_SCENARIO_TEST) MMIO_SCENARIOS(
+				TRACED_SCENARIO_TEST) SRIOV_SCENARIOS(SRIOV_SCENARIO_TEST)
+				DSA_SCENARIOS(DSA_SCENARIO_TEST)
+					PEER_SCENARIOS(PEER_SCENARIO_TEST)
 						cmocka_unit_test(test_watched_engine),
 		cmocka_unit_test(test_kvm_native),
 		cmocka_unit_test(test_status),

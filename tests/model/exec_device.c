@@ -147,6 +147,7 @@ static void command(const struct at *a, const struct op *op, struct outcome *out
 
 static void power(const struct at *a, const struct op *op, struct outcome *out)
 {
+	unsigned before = a->d->resets[UIOMMUFD_RESET_POWER];
 	uint16_t value = op->value & 3;
 
 	if (!wrote(config_write(a, a->d->pm + PM_CONTROL, &value, sizeof(value)),
@@ -154,7 +155,8 @@ static void power(const struct at *a, const struct op *op, struct outcome *out)
 		return;
 	config_read(a, a->d->pm + PM_CONTROL, &value, sizeof(value));
 	tell(out, value & 3);
-	tell(out, a->d->resets[UIOMMUFD_RESET_POWER]);
+	/* A call that failed may have woken it, too. */
+	tell(out, a->d->resets[UIOMMUFD_RESET_POWER] - before);
 }
 
 static void low_power(const struct at *a, const struct op *op, struct outcome *out)

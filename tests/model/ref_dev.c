@@ -67,6 +67,23 @@ static void reset(struct ref *r, struct ref_dev *d)
 	memory_as_configured(r, d);
 }
 
+/* A call of a function in low power: the way out of D3hot is a reset of its registers. */
+static void wake(struct ref_dev *d)
+{
+	if (d->low_power)
+		d->resets[RESET_POWER]++;
+}
+
+/* ... and its end. A client's own D3hot is left for D0 before. */
+static void sleep_again(struct ref_dev *d)
+{
+	if (!d->low_power || !d->power)
+		return;
+	d->resets[RESET_POWER]++;
+	d->power = 0;
+	d->decoding = d->command & COMMAND_MEMORY;
+}
+
 /* ---- open, bind, close ------------------------------------------------------- */
 
 void ref_dev_open(struct ref *r, const struct op *op, struct outcome *out)
@@ -88,6 +105,7 @@ void ref_dev_close(struct ref *r, const struct op *op, struct outcome *out)
 		return;
 	revoke(r, d, true);
 	d->decoding = false;
+	wake(d);
 	d->low_power = false;
 	d->command = 0;
 	d->power = 0;
@@ -143,13 +161,17 @@ static void command(struct ref *r, struct ref_dev *d, uint64_t value, struct out
 		memory_off(r, d);
 	d->command = value & COMMAND_SEEN;
 	memory_as_configured(r, d);
+	wake(d); /* to read it again */
 	tell(out, d->command);
 }
 
 /* There are D0 and D3hot; asking for others changes nothing. */
 static void power(struct ref *r, struct ref_dev *d, uint64_t state, struct outcome *out)
 {
+	unsigned before = d->resets[RESET_POWER];
+
 	state &= 3;
+	wake(d);
 	if (state == 3)
 		memory_off(r, d);
 	else if (state == 0 && d->power == 3)
@@ -157,8 +179,10 @@ static void power(struct ref *r, struct ref_dev *d, uint64_t state, struct outco
 	if (state == 0 || state == 3)
 		d->power = (unsigned)state;
 	memory_as_configured(r, d);
+	sleep_again(d);
+	wake(d);
 	tell(out, d->power);
-	tell(out, d->resets[RESET_POWER]);
+	tell(out, d->resets[RESET_POWER] - before);
 }
 
 /* Entering revokes, though memory decoding stays on. */
@@ -184,6 +208,7 @@ static void bar_io(struct ref *r, struct ref_dev *d, const struct op *op,
 
 	if (!n)
 		return;
+	wake(d);
 	if (op->start >= BAR_BYTES) {
 		out->ret = -EINVAL;
 		return;
@@ -266,6 +291,8 @@ void ref_dev_call(struct ref *r, const struct op *op, struct outcome *out)
 		out->ret = r->dev_open[file] ? -EINVAL : -EBADF;
 		return;
 	}
+	if (op->kind != OP_BAR_READ && op->kind != OP_BAR_WRITE && op->kind != OP_POWER)
+		wake(d);
 	switch (op->kind) {
 	case OP_ATTACH:
 		attach(r, d, op, out);
@@ -273,8 +300,10 @@ void ref_dev_call(struct ref *r, const struct op *op, struct outcome *out)
 	case OP_DETACH:
 		ref_dev_detach(r, d);
 		break;
-	case OP_RESET:
 	case OP_FLR:
+		wake(d); /* it is read before it is written */
+			 /* fallthrough */
+	case OP_RESET:
 		reset(r, d);
 		tell(out, d->resets[RESET_FUNCTION]);
 		break;
@@ -293,6 +322,7 @@ void ref_dev_call(struct ref *r, const struct op *op, struct outcome *out)
 	default:
 		bar_io(r, d, op, out);
 	}
+	sleep_again(d);
 }
 
 /* ---- dma-bufs ---------------------------------------------------------------- */

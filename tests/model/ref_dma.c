@@ -17,7 +17,7 @@ static enum uiommufd_fault_reason translate(struct ref *r, const struct ref_dev 
 	const struct ref_obj *hwpt;
 	const struct ref_area *a;
 
-	if (!d->ctx || d->power || !(d->command & COMMAND_MASTER))
+	if (!d->ctx || d->power || d->low_power || !(d->command & COMMAND_MASTER))
 		return UIOMMUFD_FAULT_NO_MASTER;
 	if (!d->group->hwpt)
 		return UIOMMUFD_FAULT_BLOCKED;

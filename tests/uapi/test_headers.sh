@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Every public header compiles by itself, as C and as C++, without a warning; the ABI
-# headers also after the kernel's own.
+# Every public header compiles by itself, as strict C and as C++, without a warning, and
+# so do its macros; the ABI headers also after the kernel's own.
 #
 #   test_headers.sh SOURCE-ROOT CC CXX    (CXX may be empty: C only)
 set -u
@@ -21,19 +21,28 @@ result() { # status, name
 
 compile() { # compiler language standard, source on stdin
 	# shellcheck disable=SC2086 # the compiler may come with arguments
-	$1 -x "$2" -std="$3" -Wall -Wextra -Werror -fsyntax-only -I "$root/include" - 2>&1 |
+	$1 -x "$2" -std="$3" -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I "$root/include" - 2>&1 |
 		sed 's/^/# /' | grep . && return 1
 	return 0
 }
 
 cd "$root/include" || exit 1
 for header in $(find . -name '*.h' | sed 's,^\./,,' | sort); do
-	echo "#include <$header>" | compile "$cc" c gnu11
+	echo "#include <$header>" | compile "$cc" c c11
 	result $? "$header: C"
 	[ -n "$cxx" ] || continue
-	echo "#include <$header>" | compile "$cxx" c++ gnu++14
+	echo "#include <$header>" | compile "$cxx" c++ c++11
 	result $? "$header: C++"
 done
+
+init='#include <uiommufd/uiommufd.h>
+struct uiommufd_config config = UIOMMUFD_CONFIG_INIT;'
+echo "$init" | compile "$cc" c c11
+result $? "UIOMMUFD_CONFIG_INIT: C"
+if [ -n "$cxx" ]; then
+	echo "$init" | compile "$cxx" c++ c++11
+	result $? "UIOMMUFD_CONFIG_INIT: C++"
+fi
 
 for family in iommufd vfio; do
 	if echo "#include <linux/$family.h>" | compile "$cc" c gnu11 >/dev/null; then

@@ -15,6 +15,10 @@
 #ifndef UIOMMUFD_ABI_VFIO_H
 #define UIOMMUFD_ABI_VFIO_H
 
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC system_header /* structs that end in [], as the kernel's: C, but no C++ */
+#endif
+
 #if !defined(_UAPIVFIO_H) && !defined(VFIO_API_VERSION)
 #define UIOMMUFD_ABI_VFIO_IS_OURS
 

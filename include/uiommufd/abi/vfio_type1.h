@@ -6,6 +6,10 @@
 #ifndef UIOMMUFD_ABI_VFIO_TYPE1_H
 #define UIOMMUFD_ABI_VFIO_TYPE1_H
 
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC system_header /* structs that end in [], as the kernel's: C, but no C++ */
+#endif
+
 #include "uiommufd/abi/vfio.h"
 
 #ifdef UIOMMUFD_ABI_VFIO_IS_OURS
