@@ -113,7 +113,7 @@ static size_t fetch(uint64_t rip, unsigned char *code)
 									   : CPU_INSN_MAX;
 }
 
-int uiommufd_mmio_fault(struct uiommufd_machine *m, int sig, const siginfo_t *info,
+int uiommufd_mmio_fault(struct uiommufd_machine *m, int sig, const void *siginfo,
 			void *context)
 {
 	struct mmio_access a = {
@@ -122,6 +122,7 @@ int uiommufd_mmio_fault(struct uiommufd_machine *m, int sig, const siginfo_t *in
 		.rest = &rest,
 		.arg = context,
 	};
+	const siginfo_t *info = siginfo;
 	unsigned char code[CPU_INSN_MAX];
 	int before = errno, done = 0;
 	struct cpu_state s;
@@ -144,7 +145,7 @@ int uiommufd_mmio_fault(struct uiommufd_machine *m, int sig, const siginfo_t *in
 
 #else
 
-int uiommufd_mmio_fault(struct uiommufd_machine *m, int sig, const siginfo_t *info,
+int uiommufd_mmio_fault(struct uiommufd_machine *m, int sig, const void *siginfo,
 			void *context)
 {
 	return 0;

@@ -20,7 +20,6 @@
 #ifndef UIOMMUFD_H
 #define UIOMMUFD_H
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -131,10 +130,13 @@ int uiommufd_close(struct uiommufd_machine *m, int fd);
 /*
  * An access of the program's CPU to registers that fault, done in its place: for the
  * program's own handler of SIGBUS (and of SIGILL and SIGSEGV, which is where a CPU that
- * does not have them sends movdir64b and enqcmd), with what the handler was given.
- *Returns 1: it was such an access and is done; the handler returns, and the program goes
- *on after the instruction. 0: it was not, or cannot be done (memory decoding is off): the
- *handler does what it does with any other signal of that kind. x86-64 only: elsewhere 0.
+ * does not have them sends movdir64b and enqcmd), with what the handler was given: @info
+ * is its siginfo_t, @context its ucontext_t. Returns
+ *  1: it was such an access and is done. The handler returns, and the program goes on
+ *     after the instruction.
+ *  0: it was not, or cannot be done (memory decoding is off). The handler does what it
+ *     does with any other signal of that kind.
+ * x86-64 only: elsewhere always 0.
  *
  *	static void on_signal(int sig, siginfo_t *info, void *context)
  *	{
@@ -147,11 +149,10 @@ int uiommufd_close(struct uiommufd_machine *m, int fd);
  * uiommufd_machine_create(), it is in front of the library's own and must pass on to that
  * (what sigaction(2) answered as the former one) what it does not know; installed before,
  * the library passes on to it. The device's model is called from here, on the thread that
- * made the access, which counts as a call of uiommufd_pread() or uiommufd_pwrite(): not
- *to be made where those may not be called, holding a lock that a callback of a model
- *takes.
+ * made the access. So an access counts as a call of uiommufd_pread() or _pwrite(), and is
+ * not to be made where that may not be called: with a lock held that a model takes.
  */
-int uiommufd_mmio_fault(struct uiommufd_machine *m, int sig, const siginfo_t *info,
+int uiommufd_mmio_fault(struct uiommufd_machine *m, int sig, const void *info,
 			void *context);
 
 /*
