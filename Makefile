@@ -27,6 +27,8 @@ define build
 	@ninja -C $(1) $(NINJA_FLAGS)
 endef
 
+release = $(call build,$(BUILD)-release,--buildtype=release -Dtests=false)
+
 .PHONY: all setup demo check conformance asan tsan fuzz bench install clean
 
 all: setup
@@ -35,8 +37,9 @@ all: setup
 setup:
 	@scripts/setup
 
+# As any user: in many containers one may lock 64 KiB only.
 demo: all
-	$(BUILD)/host/uiommufd run -- $(BUILD)/examples/p2p
+	$(BUILD)/host/uiommufd run --extension unlimited-memlock -- $(BUILD)/examples/p2p
 
 # The garbage clients go on for a minute here; by themselves, for some seconds.
 check: all
@@ -65,14 +68,19 @@ fuzz:
 	meson test -C $(BUILD)-fuzz --no-rebuild --suite fuzz $(TEST_FLAGS)
 
 bench: setup
-	$(call build,$(BUILD)-release,--buildtype=release -Dtests=false --prefix=$(PREFIX))
+	$(call release)
 	@for b in $(BUILD)-release/bench/bench_*; do \
 		[ -d "$$b" ] || "$$b" $(BENCH_FLAGS) || exit 1; \
 	done
 
+# The folder may have been made for another prefix. Programs find a new library by
+# ldconfig only, where it is not in the linker's own folders.
 install: setup
-	$(call build,$(BUILD)-release,--buildtype=release -Dtests=false --prefix=$(PREFIX))
+	$(call release)
+	@meson configure $(BUILD)-release --prefix=$(PREFIX) -Ddefault_library=both
+	@ninja -C $(BUILD)-release $(NINJA_FLAGS)
 	meson install -C $(BUILD)-release --no-rebuild $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
+	@$(if $(DESTDIR),,ldconfig || true)
 
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz $(BUILD)-release

@@ -26,6 +26,10 @@ static int do_it(struct insn *in, bool *again)
 	if (err == 1)
 		err = vector_emulate(in);
 	if (err == 1)
+		err = signs_emulate(in);
+	if (err == 1)
+		err = parts_emulate(in);
+	if (err == 1)
 		err = whole_emulate(in);
 	return err == 1 ? -EOPNOTSUPP : err;
 }
@@ -44,7 +48,7 @@ int cpu_emulate(struct cpu_state *s, const void *code, size_t n,
 	is_string = in.d.meta.category == ZYDIS_CATEGORY_STRINGOP;
 	if (err && !is_string)
 		return err;
-	if (!err && !again) {
+	if (!err && !again && !in.jumped) {
 		after.rip += in.d.length;
 		after.rflags &= ~FLAG_RF;
 	}

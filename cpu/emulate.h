@@ -14,11 +14,14 @@
  *
  * Known: moves of 1, 2, 4 and 8 bytes with and without extension, immediates, movbe,
  * movnti, cmov, setcc; add, adc, sub, sbb, and, or, xor, inc, dec, neg, not, cmp, test,
- * shifts by immediate and cl, imul, bt, bts, btr, btc, xchg, xadd, cmpxchg, with or
- * without lock; push, pop; movs, stos, lods, cmps, scas with or without rep; SSE, AVX and
- * AVX-512 moves without a mask, of 4 to 64 bytes; movdiri, movdir64b, enqcmd, and
- * enqcmds, which a CPU keeps for the kernel. Cache hints and flushes do nothing. x86-64
- * only: elsewhere every answer is -EOPNOTSUPP.
+ * shifts by immediate and cl, mul, imul, bt, bts, btr, btc, bsf, bsr, lzcnt, tzcnt,
+ * popcnt, andn, shlx, shrx, sarx, rorx, xchg, xadd, cmpxchg, cmpxchg8b, cmpxchg16b, with
+ * or without lock; push, pop, near call and jmp; movs, stos, lods, cmps, scas with or
+ * without rep; SSE, AVX and AVX-512 moves of 4 to 64 bytes, with and without masks,
+ * broadcasts, insertion and extraction of a part, bitwise operations, ptest, and
+ * comparisons of integers; movdiri, movdir64b, enqcmd, and enqcmds, which a CPU keeps for
+ * the kernel. Cache hints and flushes do nothing. x86-64 only: elsewhere every answer is
+ * -EOPNOTSUPP.
  */
 #ifndef CPU_EMULATE_H
 #define CPU_EMULATE_H

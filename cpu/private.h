@@ -14,6 +14,7 @@ struct insn {
 	struct cpu_state *s; /* a copy, which counts when all has gone well */
 	const struct cpu_bus *bus;
 	void *arg;
+	bool jumped; /* rip is where it goes on */
 };
 
 /* operands.c. Values are zero-extended; sizes are bytes. */
@@ -36,6 +37,11 @@ int op_get(struct insn *in, unsigned i, uint64_t *value);
 int op_put(struct insn *in, unsigned i, uint64_t value);
 /* The number of a vector register, or -1. */
 int op_vector(const struct insn *in, unsigned i);
+/* The number of the mask register that says what is moved. */
+static inline unsigned op_mask(const struct insn *in)
+{
+	return in->d.avx.mask.reg - ZYDIS_REGISTER_K0;
+}
 
 int load_value(struct insn *in, uint64_t va, unsigned size, uint64_t *value);
 int store_value(struct insn *in, uint64_t va, unsigned size, uint64_t value);
@@ -50,7 +56,11 @@ int scalar_emulate(struct insn *in);
 /* *@again: rip stays where it is. */
 int string_emulate(struct insn *in, bool *again);
 int vector_emulate(struct insn *in);
+int signs_emulate(struct insn *in);
+int parts_emulate(struct insn *in);
 int whole_emulate(struct insn *in);
+/* A move of whole registers, with a mask. */
+int masked_move(struct insn *in);
 /* False: not one that writes 64 bytes at once. */
 bool whole_target(const struct insn *in, uint64_t *va);
 

@@ -9,6 +9,7 @@
 #include "cpu/private.h"
 
 #include <errno.h>
+#include <string.h>
 
 static int get_two(struct insn *in, uint64_t *a, uint64_t *b)
 {
@@ -174,14 +175,45 @@ static int multiply(struct insn *in)
 	uint64_t a, b;
 	int err;
 
-	if (in->d.operand_count_visible < 2)
-		return -EOPNOTSUPP;
 	err = op_get(in, first, &a);
 	if (!err)
 		err = op_get(in, first + 1, &b);
 	if (err)
 		return err;
 	return op_put(in, 0, alu_imul(a, b, op_size(in, 0), &in->s->rflags));
+}
+
+/* Of rax by one operand, into rdx and rax. */
+static int multiply_wide(struct insn *in, bool is_signed)
+{
+	unsigned size = op_size(in, 0), bits = size * 8;
+	unsigned __int128 product;
+	uint64_t b, low, high;
+	bool over;
+	int err = op_get(in, 0, &b);
+
+	if (err)
+		return err;
+	low = gpr_get(in, CPU_RAX, size);
+	if (is_signed)
+		product = (unsigned __int128)((__int128)(int64_t)alu_sign_extend(low,
+										 size) *
+					      (int64_t)alu_sign_extend(b, size));
+	else
+		product = (unsigned __int128)low * b;
+	low = (uint64_t)product & alu_mask(size);
+	high = (uint64_t)(product >> bits) & alu_mask(size);
+	over = is_signed ? high != (alu_sign_extend(low, size) >> 63 ? alu_mask(size) : 0)
+			 : high != 0;
+	in->s->rflags &= ~(uint64_t)(FLAG_CF | FLAG_OF);
+	in->s->rflags |= over ? FLAG_CF | FLAG_OF : 0;
+	if (size == 1) {
+		gpr_put(in, CPU_RAX, 2, high << 8 | low);
+		return 0;
+	}
+	gpr_put(in, CPU_RAX, size, low);
+	gpr_put(in, CPU_RDX, size, high);
+	return 0;
 }
 
 /* ---- bits ------------------------------------------------------------------------- */
@@ -226,6 +258,83 @@ static int bit(struct insn *in)
 	}
 }
 
+static void set_flag(struct insn *in, uint64_t flag, bool on)
+{
+	in->s->rflags = (in->s->rflags & ~flag) | (on ? flag : 0);
+}
+
+/* bsf and bsr: of zero the destination stays what it is. */
+static int scan(struct insn *in, bool from_top)
+{
+	uint64_t v;
+	int err = op_get(in, 1, &v);
+
+	if (err)
+		return err;
+	set_flag(in, FLAG_ZF, !v);
+	if (!v)
+		return 0;
+	return op_put(
+		in, 0,
+		(uint64_t)(from_top ? 63 - __builtin_clzll(v) : __builtin_ctzll(v)));
+}
+
+/* lzcnt and tzcnt: of zero the answer is how many bits there are. */
+static int count_zeroes(struct insn *in, bool from_top)
+{
+	unsigned bits = op_size(in, 1) * 8, n = bits;
+	uint64_t v;
+	int err = op_get(in, 1, &v);
+
+	if (err)
+		return err;
+	if (v)
+		n = (unsigned)(from_top ? __builtin_clzll(v) - (64 - (int)bits)
+					: __builtin_ctzll(v));
+	set_flag(in, FLAG_CF, !v);
+	set_flag(in, FLAG_ZF, !n);
+	return op_put(in, 0, n);
+}
+
+static int count_ones(struct insn *in)
+{
+	uint64_t v;
+	int err = op_get(in, 1, &v);
+
+	if (err)
+		return err;
+	in->s->rflags &= ~(uint64_t)FLAG_ALL;
+	set_flag(in, FLAG_ZF, !v);
+	return op_put(in, 0, (uint64_t)__builtin_popcountll(v));
+}
+
+/* Without flags, by a count in a register or an immediate. */
+static int shift_quietly(struct insn *in, enum alu_shift kind)
+{
+	uint64_t flags = in->s->rflags, a, count;
+	unsigned size = op_size(in, 0);
+	int err = op_get(in, 1, &a);
+
+	if (!err)
+		err = op_get(in, 2, &count);
+	if (err)
+		return err;
+	a = alu_shift(kind, a, (unsigned)count & (size == 8 ? 63 : 31), size, &flags);
+	return op_put(in, 0, a);
+}
+
+static int and_not(struct insn *in)
+{
+	uint64_t a, b;
+	int err = op_get(in, 1, &a);
+
+	if (!err)
+		err = op_get(in, 2, &b);
+	if (err)
+		return err;
+	return op_put(in, 0, alu_logic(~a & b, op_size(in, 0), &in->s->rflags));
+}
+
 /* ---- exchanges -------------------------------------------------------------------- */
 
 /* The memory may be either of the two. */
@@ -264,6 +373,59 @@ static int compare_exchange(struct insn *in)
 	err = op_put(in, 0, old);
 	if (!err)
 		gpr_put(in, CPU_RAX, size, old);
+	return err;
+}
+
+/* cmpxchg8b and cmpxchg16b: of rdx:rax with rcx:rbx, in one access each way. */
+static int compare_exchange_pair(struct insn *in)
+{
+	unsigned size = op_size(in, 0), half = size / 2;
+	uint64_t va = op_address(in, 0);
+	unsigned char old[16], want[16], new[16];
+	uint64_t *g = in->s->gpr;
+	int err = in->bus->load(in->arg, va, old, size);
+	bool same;
+
+	if (err)
+		return err;
+	memcpy(want, &g[CPU_RAX], half);
+	memcpy(want + half, &g[CPU_RDX], half);
+	memcpy(new, &g[CPU_RBX], half);
+	memcpy(new + half, &g[CPU_RCX], half);
+	same = !memcmp(old, want, size);
+	err = in->bus->store(in->arg, va, same ? new : old, size);
+	if (err)
+		return err;
+	set_flag(in, FLAG_ZF, same);
+	if (!same) {
+		uint64_t v[2] = {0};
+
+		memcpy(&v[0], old, half);
+		memcpy(&v[1], old + half, half);
+		gpr_put(in, CPU_RAX, half, v[0]);
+		gpr_put(in, CPU_RDX, half, v[1]);
+	}
+	return 0;
+}
+
+/* ---- jumps ------------------------------------------------------------------------- */
+
+/* Near ones, to where memory says. */
+static int jump(struct insn *in, bool call)
+{
+	uint64_t to;
+	int err;
+
+	if (!op_is_memory(in, 0) || op_size(in, 0) != 8)
+		return -EOPNOTSUPP;
+	err = op_get(in, 0, &to);
+	if (!err && call) {
+		err = store_value(in, in->s->gpr[CPU_RSP] - 8, 8,
+				  in->s->rip + in->d.length);
+		in->s->gpr[CPU_RSP] -= 8;
+	}
+	in->s->rip = to;
+	in->jumped = true;
 	return err;
 }
 
@@ -313,7 +475,37 @@ int scalar_emulate(struct insn *in)
 	case ZYDIS_MNEMONIC_ROR:
 		return shift(in, ALU_ROR);
 	case ZYDIS_MNEMONIC_IMUL:
-		return multiply(in);
+		return in->d.operand_count_visible == 1 ? multiply_wide(in, true)
+							: multiply(in);
+	case ZYDIS_MNEMONIC_MUL:
+		return multiply_wide(in, false);
+	case ZYDIS_MNEMONIC_BSF:
+		return scan(in, false);
+	case ZYDIS_MNEMONIC_BSR:
+		return scan(in, true);
+	case ZYDIS_MNEMONIC_TZCNT:
+		return count_zeroes(in, false);
+	case ZYDIS_MNEMONIC_LZCNT:
+		return count_zeroes(in, true);
+	case ZYDIS_MNEMONIC_POPCNT:
+		return count_ones(in);
+	case ZYDIS_MNEMONIC_ANDN:
+		return and_not(in);
+	case ZYDIS_MNEMONIC_SHLX:
+		return shift_quietly(in, ALU_SHL);
+	case ZYDIS_MNEMONIC_SHRX:
+		return shift_quietly(in, ALU_SHR);
+	case ZYDIS_MNEMONIC_SARX:
+		return shift_quietly(in, ALU_SAR);
+	case ZYDIS_MNEMONIC_RORX:
+		return shift_quietly(in, ALU_ROR);
+	case ZYDIS_MNEMONIC_CMPXCHG8B:
+	case ZYDIS_MNEMONIC_CMPXCHG16B:
+		return compare_exchange_pair(in);
+	case ZYDIS_MNEMONIC_CALL:
+		return jump(in, true);
+	case ZYDIS_MNEMONIC_JMP:
+		return jump(in, false);
 	case ZYDIS_MNEMONIC_BT:
 	case ZYDIS_MNEMONIC_BTS:
 	case ZYDIS_MNEMONIC_BTR:

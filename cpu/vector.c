@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Moves between vector registers and memory, and the instructions that write 64 bytes at
- * once. Of the moves only those without a mask.
+ * once. (Moves with a mask: vector_masked.c.)
  *
  * What a load of the whole leaves in the rest of the register: an old (SSE) move of 4 or
  * 8 bytes clears up to byte 16 and leaves what is above; one with a VEX or EVEX prefix
@@ -80,7 +80,7 @@ static int move(struct insn *in, enum half half)
 	unsigned last = in->d.operand_count_visible - 1u;
 
 	if (has_mask(in))
-		return -EOPNOTSUPP;
+		return half == WHOLE ? masked_move(in) : -EOPNOTSUPP;
 	if (op_is_memory(in, 0))
 		return store_vector(in, last, half);
 	return op_is_memory(in, last) ? load_vector(in, last, half) : -EOPNOTSUPP;

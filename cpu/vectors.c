@@ -3,7 +3,8 @@
  * See vectors.h.
  *
  * A register lies in pieces: bytes 0 to 15 in the SSE component, 16 to 31 in AVX's, 32 to
- * 63 in ZMM_Hi256; registers 16 to 31 wholly in Hi16_ZMM. A component that is not in use
+ * 63 in ZMM_Hi256; registers 16 to 31 wholly in Hi16_ZMM. Mask registers are in a
+ * component of their own. A component that is not in use
  * (its bit in XSTATE_BV is clear) stands for zeroes, whatever its bytes are. Where
  * components lie is the CPU's to say.
  */
@@ -20,6 +21,7 @@
 #define HEADER       512u
 #define HEADER_BYTES 64u
 #define AVX          2u
+#define OPMASK       5u
 #define ZMM_HI256    6u
 #define HI16_ZMM     7u
 #define SSE          1u
@@ -121,6 +123,41 @@ static void use_component(struct cpu_state *s, unsigned component)
 	memset(s->xsave + offset, 0, bytes);
 	bv |= UINT64_C(1) << component;
 	memcpy(s->xsave + HEADER, &bv, sizeof(bv));
+}
+
+/* Where mask register @k lies. */
+static bool find_mask(const struct cpu_state *s, unsigned k, size_t *offset)
+{
+	size_t bytes;
+
+	if (k > 7 || !area_is_there(s) || !component_offset(OPMASK, offset, &bytes) ||
+	    *offset + bytes > s->xsave_bytes)
+		return false;
+	*offset += k * sizeof(uint64_t);
+	return true;
+}
+
+bool vectors_get_mask(const struct cpu_state *s, unsigned k, uint64_t *mask)
+{
+	size_t offset;
+
+	*mask = 0;
+	if (!find_mask(s, k, &offset))
+		return false;
+	if (in_use(s) >> OPMASK & 1)
+		memcpy(mask, s->xsave + offset, sizeof(*mask));
+	return true;
+}
+
+bool vectors_put_mask(struct cpu_state *s, unsigned k, uint64_t mask)
+{
+	size_t offset;
+
+	if (!find_mask(s, k, &offset))
+		return false;
+	use_component(s, OPMASK);
+	memcpy(s->xsave + offset, &mask, sizeof(mask));
+	return true;
 }
 
 bool vectors_put(struct cpu_state *s, unsigned i, const unsigned char *v, size_t n)

@@ -12,4 +12,8 @@ bool vectors_get(const struct cpu_state *s, unsigned i, unsigned char v[VECTOR_B
 /* The first @n bytes of it: 16, 32 or 64. */
 bool vectors_put(struct cpu_state *s, unsigned i, const unsigned char *v, size_t n);
 
+/* Mask register @k. False: the area does not hold it. */
+bool vectors_get_mask(const struct cpu_state *s, unsigned k, uint64_t *mask);
+bool vectors_put_mask(struct cpu_state *s, unsigned k, uint64_t mask);
+
 #endif

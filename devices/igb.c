@@ -85,16 +85,6 @@ static void igb_mmio_write(void *model, unsigned bar, uint64_t offset, unsigned 
 	pthread_mutex_unlock(&g->lock);
 }
 
-uint32_t igb_link_status(struct igb *g)
-{
-	uint32_t status;
-
-	pthread_mutex_lock(&g->lock);
-	status = igb_status(g) & (STATUS_FD | STATUS_LU | STATUS_SPEED_1000);
-	pthread_mutex_unlock(&g->lock);
-	return status;
-}
-
 /* ---- the function ---------------------------------------------------------------- */
 
 /* On failure there is no worker, and no frame ever leaves. */
@@ -102,7 +92,8 @@ static void power_on(struct igb *g)
 {
 	g->packet = malloc(IGB_PACKET_BYTES);
 	g->frame = malloc(IGB_FRAME_BYTES);
-	if (!g->packet || !g->frame)
+	g->copy = malloc(IGB_FRAME_BYTES);
+	if (!g->packet || !g->frame || !g->copy)
 		return;
 	if (uiommufd_channel_create(g->dev, &g->channel))
 		return;
@@ -121,6 +112,7 @@ static void igb_reset(void *model, enum uiommufd_reset kind)
 	memset(g->contexts, 0, sizeof(g->contexts));
 	pthread_mutex_lock(&g->lock);
 	g->busy = false;
+	g->vf_resets = 0;
 	g->io_address = 0;
 	igb_phy_reset(g);
 	igb_reset_regs(g);
@@ -138,6 +130,7 @@ static void igb_destroy(void *model)
 	pthread_mutex_destroy(&g->lock);
 	free(g->packet);
 	free(g->frame);
+	free(g->copy);
 	free(g);
 }
 
@@ -179,7 +172,7 @@ static int parse_options(struct uiommufd_device *dev,
 
 /* The chip has 8 pools, of which the physical function needs one. */
 static const struct uiommufd_sriov sriov = {
-	.total = 7,
+	.total = IGB_VFS,
 	.offset = 0x80,
 	.stride = 2,
 	.vf = &igb_vf_model,
@@ -237,6 +230,7 @@ static int igb_create(struct uiommufd_device *dev, const struct uiommufd_option 
 		.reset = igb_reset,
 		.mmio_read = igb_mmio_read,
 		.mmio_write = igb_mmio_write,
+		.vfs = igb_set_vfs,
 	};
 	*model = g;
 	return 0;

@@ -10,17 +10,25 @@
  *   igb_ring.c     rings: descriptors fetched in batches, written back one by one
  *   igb_tx.c       the worker: packets out of transmit rings
  *   igb_offload.c  what is done to a packet on its way out: tags, checksums, segments
- *   igb_rx.c       frames: filters, and into receive rings
- *   igb_vf.c       a virtual function
+ *   igb_rx.c       frames: out of the MAC, and into receive rings
+ *   igb_switch.c   filters: whose frame it is; and the switch between pools
+ *   igb_vf.c       a virtual function: its description, registers, interrupts, reset
+ *   igb_mailbox.c  the mailboxes between it and the physical function
  *
  * Threads. Clients access registers, one at a time; everything that moves data is the
- * worker's. `lock` guards the registers between them; it is a leaf but for those of
+ * worker's, the physical function's, which serves the virtual ones as well. `lock` guards
+ * the registers of all of them between them; it is a leaf but for those of
  * interrupts and of the worker's kick. DMA happens without it, so what a job saw may be
  * out of date when it ends: whatever changes a ring bumps its epoch, and a job of another
  * epoch does not touch the ring's registers.
  *
+ * A pool's queues are the virtual function's of that number as long as it is enabled:
+ * they translate through its channel, and interrupt at it. The other pools are the
+ * physical function's. A ring says whose it is (`channel`, `vf`), and enabling or
+ * disabling functions bumps all epochs.
+ *
  * A reset asked for by register takes place when the worker's job has ended; until then
- * CTRL.RST reads 1, and EECD.AUTO_RD 0. A reset of the function pauses the worker.
+ * CTRL.RST reads 1, and EECD.AUTO_RD 0. A reset of a function pauses the worker.
  */
 #ifndef DEVICES_IGB_H
 #define DEVICES_IGB_H
@@ -34,6 +42,7 @@
 #include "uiommufd/device.h"
 
 #define IGB_DESC_BYTES   16u
+#define IGB_QUEUE_BYTES  0x40u    /* of registers */
 #define IGB_CACHED       64u      /* descriptors of a ring that are fetched at once */
 #define IGB_PACKET_BYTES 0x44000u /* a TSO packet: 18 bits of payload, and headers */
 #define IGB_FRAME_BYTES  0x3000u  /* a frame on the wire: at most 9.5 KiB, and tags */
@@ -51,6 +60,23 @@ struct igb_desc {
 	uint32_t status;  /* and at byte 12 */
 };
 
+struct igb;
+
+/* A virtual function. It outlives none of its physical function's. */
+struct igb_vf {
+	struct uiommufd_device *dev;
+	struct igb *pf;
+	unsigned index;                   /* which is that of its pool, too */
+	struct uiommufd_channel *channel; /* NULL: power-on failed, nothing moves */
+
+	/* The physical function's lock guards what follows. */
+	uint32_t eicr, eims, eiac, eiam;
+	uint32_t ivar, ivar_misc;
+	uint32_t eitr[IGB_VF_VECTORS];
+	uint32_t events; /* VFMAILBOX: what the physical function has done */
+	uint32_t counters[(IGB_VF_COUNTERS_LAST - IGB_VF_COUNTERS) / 4 + 1];
+};
+
 /* A ring as its registers describe it. */
 struct igb_ring {
 	enum igb_direction direction;
@@ -58,6 +84,7 @@ struct igb_ring {
 	uint64_t base;
 	uint32_t entries, head, tail;
 	uint64_t epoch;
+	struct uiommufd_channel *channel; /* of the function that it belongs to */
 };
 
 /* Descriptors that the host has handed over, fetched ahead. The worker's. */
@@ -93,14 +120,19 @@ struct igb {
 	uint32_t stuck[2];    /* queues whose descriptors or data could not be read */
 	bool busy;            /* the worker is at a job */
 	bool reset_wanted;
-	bool link; /* as of the last look, to notice changes */
-	bool intx; /* the level of the line */
+	uint32_t vf_resets; /* the same of virtual functions, a bit for each */
+	struct igb_vf *vfs[IGB_VFS];
+	unsigned nr_vfs; /* that are enabled */
+	bool link;       /* as of the last look, to notice changes */
+	bool intx;       /* the level of the line */
 
 	struct igb_cache caches[2];
 	struct igb_context contexts[IGB_QUEUES][2];
-	unsigned last_queue; /* transmit queues take turns */
+	unsigned last_queue; /* transmit queues take turns; the frame's that is under way
+			      */
 	uint8_t *packet;     /* IGB_PACKET_BYTES: as it came from the host */
 	uint8_t *frame;      /* IGB_FRAME_BYTES: as it goes out */
+	uint8_t *copy;       /* IGB_FRAME_BYTES: for one of several that get it */
 };
 
 static inline uint32_t *igb_reg(struct igb *g, uint32_t offset)
@@ -119,17 +151,14 @@ static inline void igb_put16(uint8_t *p, uint32_t v)
 	p[1] = (uint8_t)v;
 }
 
-/* ---- igb.c ----------------------------------------------------------------------- */
-
-/* What STATUS says of the link, for others than the physical function. */
-uint32_t igb_link_status(struct igb *g);
-
 /* ---- igb_regs.c: all with the lock held ------------------------------------------ */
 
 uint32_t igb_read_reg(struct igb *g, uint32_t offset);
 void igb_write_reg(struct igb *g, uint32_t offset, uint32_t value);
 /* To what they are after power-on, the PHY aside. */
 void igb_reset_regs(struct igb *g);
+/* The registers of a queue to zero: it is disabled, and another one from now on. */
+void igb_reset_queue(struct igb *g, enum igb_direction direction, unsigned queue);
 /* Where the registers of a queue begin. */
 uint32_t igb_queue_base(enum igb_direction direction, unsigned queue);
 /* Saturates, as the chip's counters do. */
@@ -148,6 +177,61 @@ bool igb_phy_loopback(const struct igb *g);
 uint32_t igb_status(const struct igb *g);
 /* Raise LSC if the link is not what it was. */
 void igb_check_link(struct igb *g);
+
+/* ---- igb_vf.c: all but the first with the lock held ------------------------------ */
+
+/* How many virtual functions are enabled, from now on (uiommufd_device_ops.vfs). */
+void igb_set_vfs(void *model, unsigned n);
+
+/* Whose queue it is; NULL: the physical function's. */
+static inline struct igb_vf *igb_queue_owner(struct igb *g, unsigned queue)
+{
+	unsigned pool = queue % IGB_POOLS;
+
+	return pool < g->nr_vfs ? g->vfs[pool] : NULL;
+}
+/* A descriptor of a queue of its was written back. */
+void igb_vf_raise_queue(struct igb_vf *vf, enum igb_direction direction, unsigned queue);
+/* The physical function has something for it in the mailbox. */
+void igb_vf_raise_mailbox(struct igb_vf *vf);
+/* A frame of @bytes (FCS included) was moved; @local: by the switch. */
+void igb_vf_count_frame(struct igb_vf *vf, enum igb_direction direction,
+			const uint8_t *frame, uint32_t bytes, bool local);
+/* Its queues stop, its registers are what they are after power-on. */
+void igb_vf_reset_regs(struct igb_vf *vf);
+
+/* ---- igb_mailbox.c: all with the lock held --------------------------------------- */
+
+/* By the physical function. False: it is no register of mailboxes. */
+bool igb_mailbox_write(struct igb *g, uint32_t offset, uint32_t value);
+uint32_t igb_vf_mailbox_read(struct igb_vf *vf);
+void igb_vf_mailbox_write(struct igb_vf *vf, uint32_t value);
+/* The virtual function was reset: nothing is under way in its mailbox. */
+void igb_vf_mailbox_reset(struct igb_vf *vf);
+/* The physical function's registers were reset, and then it is ready. */
+void igb_mailbox_pf_reset(struct igb *g);
+void igb_mailbox_pf_ready(struct igb *g);
+
+/* ---- igb_switch.c: all with the lock held ---------------------------------------- */
+
+/* Where a frame goes. */
+struct igb_route {
+	uint32_t queues; /* receive queues, a bit for each */
+	bool wire;
+};
+
+/* Pools are in use (VMDq). */
+bool igb_has_pools(struct igb *g);
+/* Queue @queue may transmit, or receive, as far as its pool is concerned. */
+bool igb_pool_enabled(struct igb *g, enum igb_direction direction, unsigned queue);
+/* A frame from a queue: into other pools, and to the wire. Nowhere if it is a lie. */
+struct igb_route igb_route_out(struct igb *g, unsigned queue, const uint8_t *frame,
+			       uint32_t bytes);
+/* A frame from the wire: the queues that get it. */
+uint32_t igb_route_in(struct igb *g, const uint8_t *frame, uint32_t bytes);
+/* Is a tag taken off on the way into this queue? */
+bool igb_strips_tag(struct igb *g, unsigned queue);
+bool igb_is_broadcast(const uint8_t *frame);
 
 /* ---- igb_irq.c: all with the lock held ------------------------------------------- */
 
@@ -199,7 +283,7 @@ void igb_offload(struct igb *g, const struct igb_desc *first,
 uint32_t igb_sum(const uint8_t *p, size_t n, uint32_t sum);
 uint16_t igb_fold(uint32_t sum);
 
-/* A frame arrives, without its FCS, but with room for it. It is changed on the way. */
+/* A frame arrives from the wire, without its FCS, but with room for it. It is changed. */
 void igb_receive(struct igb *g, uint8_t *frame, uint32_t bytes);
 uint32_t igb_crc32(const uint8_t *p, size_t n);
 /* Count a frame of @bytes (FCS included) by size and kind of its destination. */

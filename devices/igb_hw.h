@@ -9,6 +9,9 @@
 #define IGB_REGS_BYTES 0x20000u
 #define IGB_QUEUES     16u
 #define IGB_VECTORS    10u
+#define IGB_POOLS      8u /* of two queues each: n and n + 8 */
+#define IGB_VFS        7u
+#define IGB_VF_VECTORS 3u
 
 enum igb_reg {
 	IGB_CTRL = 0x00000,
@@ -26,6 +29,13 @@ enum igb_reg {
 	IGB_RCTL = 0x00100,
 	IGB_TCTL = 0x00400,
 	IGB_TIPG = 0x00410,
+	IGB_VMBMEM = 0x00800, /* 64 bytes for each virtual function */
+	IGB_PFMAILBOX = 0x00c00,
+	IGB_MBVFICR = 0x00c80,
+	IGB_MBVFIMR = 0x00c84,
+	IGB_VFLRE = 0x00c88,
+	IGB_VFRE = 0x00c8c,
+	IGB_VFTE = 0x00c90,
 	IGB_EEMNGCTL = 0x01010,
 	IGB_FRTIMER = 0x01048,
 	IGB_GPIE = 0x01514,
@@ -40,18 +50,48 @@ enum igb_reg {
 	IGB_IVAR_MISC = 0x01740,
 	IGB_RXPBS = 0x02404,
 	IGB_TXPBS = 0x03404,
+	IGB_DTXSWC = 0x03500,
+	IGB_WVBR = 0x03554,
 	IGB_RXCSUM = 0x05000,
 	IGB_RLPML = 0x05004,
 	IGB_MTA = 0x05200,
 	IGB_RA = 0x05400,
+	IGB_PSRTYPE = 0x05480,
 	IGB_RA2 = 0x054e0,
 	IGB_VFTA = 0x05600,
 	IGB_MRQC = 0x05818,
 	IGB_VT_CTL = 0x0581c,
+	IGB_VMOLR = 0x05ad0,
 	IGB_GCR = 0x05b00,
 	IGB_SWSM = 0x05b50,
 	IGB_FWSM = 0x05b54,
 	IGB_SW_FW_SYNC = 0x05b5c,
+	IGB_VLVF = 0x05d00,
+	IGB_UTA = 0x0a000,
+};
+
+/*
+ * Of a virtual function, where they are not at the place of the physical function's. Its
+ * queues are 0 and 1, its mailbox is the only one.
+ */
+enum igb_vf_reg {
+	IGB_VF_MAILBOX = 0x00c40,
+	IGB_VF_PSRTYPE = 0x00f0c,
+	IGB_VF_COUNTERS = 0x00f10,
+	IGB_VF_COUNTERS_LAST = 0x00f50,
+};
+
+/* Counters of a virtual function; never cleared. LB: of the switch inside. */
+enum igb_vf_counter {
+	IGB_VFGPRC = 0x00f10,
+	IGB_VFGPTC = 0x00f14,
+	IGB_VFGORC = 0x00f18,
+	IGB_VFGOTC = 0x00f34,
+	IGB_VFMPRC = 0x00f3c,
+	IGB_VFGPRLBC = 0x00f40,
+	IGB_VFGPTLBC = 0x00f44,
+	IGB_VFGORLBC = 0x00f48,
+	IGB_VFGOTLBC = 0x00f50,
 };
 
 /* Of a queue: from the start of its registers. */
@@ -106,6 +146,8 @@ enum igb_counter {
 #define CTRL_VME               (1u << 30)
 #define CTRL_PHY_RST           (1u << 31)
 
+#define CTRL_EXT_PFRSTD        (1u << 14)
+
 #define STATUS_FD              (1u << 0)
 #define STATUS_LU              (1u << 1)
 #define STATUS_SPEED_1000      (2u << 6)
@@ -134,7 +176,9 @@ enum igb_counter {
 #define ICR_TXDW               (1u << 0)
 #define ICR_LSC                (1u << 2)
 #define ICR_RXDW               (1u << 7)
+#define ICR_VMMB               (1u << 8)
 #define ICR_MDAC               (1u << 9)
+#define ICR_DOUTSYNC           (1u << 28)
 #define ICR_INTA               (1u << 31)
 
 #define GPIE_NSICR             (1u << 0)
@@ -172,8 +216,43 @@ enum igb_counter {
 #define MRQC_VMDQ_RSS          5u
 #define MRQC_DEFAULT_QUEUE(v)  ((v) >> 3 & 7u)
 #define VT_CTL_DEFAULT_POOL(v) ((v) >> 7 & 7u)
+#define VT_CTL_NO_DEFAULT      (1u << 29)
+#define VT_CTL_REPLICATION     (1u << 30)
 
-#define SWSM_SMBI              (1u << 0)
+#define DTXSWC_MAC_SPOOF(v)    ((v)&0xffu)
+#define DTXSWC_VLAN_SPOOF(v)   ((v) >> 8 & 0xffu)
+#define DTXSWC_LOCAL(v)        ((v) >> 16 & 0xffu) /* also to the pool it comes from */
+#define DTXSWC_LOOPBACK        (1u << 31)
+
+#define VMOLR_RLPML            0x3fffu
+#define VMOLR_LPE              (1u << 16)
+#define VMOLR_AUPE             (1u << 24)
+#define VMOLR_ROMPE            (1u << 25)
+#define VMOLR_ROPE             (1u << 26)
+#define VMOLR_BAM              (1u << 27)
+#define VMOLR_MPME             (1u << 28)
+#define VMOLR_STRVLAN          (1u << 30)
+
+#define VLVF_ID(v)             ((v)&0xfffu)
+#define VLVF_POOLS(v)          ((v) >> 12 & 0xffu)
+#define VLVF_ENABLE            (1u << 31)
+
+/* Who owns a mailbox: the same bits in both registers. */
+#define MAILBOX_VFU     (1u << 2)
+#define MAILBOX_PFU     (1u << 3)
+#define PFMAILBOX_STS   (1u << 0)
+#define PFMAILBOX_ACK   (1u << 1)
+#define PFMAILBOX_RVFU  (1u << 4)
+#define VFMAILBOX_REQ   (1u << 0)
+#define VFMAILBOX_ACK   (1u << 1)
+#define VFMAILBOX_PFSTS (1u << 4)
+#define VFMAILBOX_PFACK (1u << 5)
+#define VFMAILBOX_RSTI  (1u << 6)
+#define VFMAILBOX_RSTD  (1u << 7)
+#define MBVFICR_REQ(vf) (1u << (vf))
+#define MBVFICR_ACK(vf) (1u << (16 + (vf)))
+
+#define SWSM_SMBI       (1u << 0)
 
 /* The PHY. */
 #define PHY_ADDRESS     1u

@@ -95,7 +95,12 @@ void igb_raise(struct igb *g, uint32_t causes)
 void igb_raise_queue(struct igb *g, enum igb_direction direction, unsigned queue)
 {
 	uint32_t ivar = REG(g, IGB_IVAR + 4 * (queue & 7));
+	struct igb_vf *vf = igb_queue_owner(g, queue);
 
+	if (vf) {
+		igb_vf_raise_queue(vf, direction, queue);
+		return;
+	}
 	raise_extended(g, ivar_bit(ivar, (queue >> 3) * 2 + (direction == IGB_TX)));
 	if (!multiple_msix(g))
 		igb_raise(g, direction == IGB_TX ? ICR_TXDW : ICR_RXDW);

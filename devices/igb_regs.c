@@ -21,7 +21,7 @@ struct range {
 
 /* The writable bits of plain registers, in order. */
 static const struct range plain[] = {
-	{0x00018, 0x00018, 0xffffffff},   /* CTRL_EXT */
+	{0x00018, 0x00018, 0xffffbfff},   /* CTRL_EXT; PFRSTD clears itself */
 	{0x00024, 0x00024, 0xffffffff},   /* SERDESCTL */
 	{0x00028, 0x00028, 0xffffffff},   /* FCAL */
 	{0x0002c, 0x00030, 0x0000ffff},   /* FCAH, FCT */
@@ -51,7 +51,8 @@ static const struct range plain[] = {
 	{0x02508, 0x02514, 0xffffffff},   /* DMA coalescing */
 	{0x03404, 0x03404, 0xffffffff},   /* TXPBS */
 	{0x03500, 0x03500, 0xffffffff},   /* DTXSWC */
-	{0x03540, 0x0355c, 0xffffffff},   /* what pools may send */
+	{0x03540, 0x03550, 0xffffffff},   /* what pools may send */
+	{0x03558, 0x0355c, 0xffffffff},   /* and without WVBR */
 	{0x03590, 0x03590, 0xffffffff},   /* DTXCTL */
 	{0x03600, 0x036bc, 0xffffffff},   /* transmit rate limits */
 	{0x03700, 0x0371c, 0xffffffff},   /* VMVIR */
@@ -89,6 +90,8 @@ static const struct {
 	{IGB_STATUS, STATUS_PHYRA},
 	{IGB_VET, 0x8100},
 	{IGB_TIPG, 0x00602006},
+	{IGB_VFRE, 0xff},
+	{IGB_VFTE, 0xff},
 	{IGB_EEMNGCTL, EEMNGCTL_CFG_DONE},
 	{IGB_RXPBS, 64},
 	{IGB_TXPBS, 40},
@@ -119,7 +122,7 @@ static bool find_queue(uint32_t offset, enum igb_direction *direction, unsigned 
 		return false;
 	*queue = high ? (offset & 0x3ff) / 0x40 : (offset & 0x3ff) / 0x100;
 	*reg = high ? offset & 0x3f : offset & 0xff;
-	return *reg < 0x40;
+	return *reg < IGB_QUEUE_BYTES;
 }
 
 static uint32_t queue_mask(enum igb_direction direction, uint32_t reg)
@@ -184,6 +187,15 @@ static void write_queue(struct igb *g, enum igb_direction direction, unsigned qu
 		if (g->worker)
 			uiommufd_worker_kick(g->worker);
 	}
+	g->epochs[direction][queue]++;
+}
+
+void igb_reset_queue(struct igb *g, enum igb_direction direction, unsigned queue)
+{
+	memset(igb_reg(g, igb_queue_base(direction, queue)), 0, IGB_QUEUE_BYTES);
+	if (g->busy)
+		g->draining[direction] |= 1u << queue;
+	g->stuck[direction] &= ~(1u << queue);
 	g->epochs[direction][queue]++;
 }
 
@@ -260,6 +272,10 @@ uint32_t igb_read_reg(struct igb *g, uint32_t offset)
 		value = REG(g, offset);
 		REG(g, offset) |= SWSM_SMBI;
 		return value;
+	case IGB_WVBR:
+		value = REG(g, offset);
+		REG(g, offset) = 0;
+		return value;
 	}
 	if (find_queue(offset, &direction, &queue, &reg))
 		return read_queue(g, direction, queue, reg);
@@ -313,7 +329,8 @@ void igb_write_reg(struct igb *g, uint32_t offset, uint32_t value)
 	uint32_t reg;
 
 	/* Nothing gets in while a reset is under way. */
-	if (g->reset_wanted || igb_irq_write(g, offset, value))
+	if (g->reset_wanted || igb_irq_write(g, offset, value) ||
+	    igb_mailbox_write(g, offset, value))
 		return;
 	if (find_queue(offset, &direction, &queue, &reg)) {
 		write_queue(g, direction, queue, reg, value);
@@ -344,7 +361,9 @@ void igb_write_reg(struct igb *g, uint32_t offset, uint32_t value)
 		return;
 	}
 	write_plain(g, offset, value);
-	if (offset == IGB_TCTL && g->worker)
+	if (offset == IGB_CTRL_EXT && value & CTRL_EXT_PFRSTD)
+		igb_mailbox_pf_ready(g);
+	if ((offset == IGB_TCTL || offset == IGB_VFTE || offset == IGB_MRQC) && g->worker)
 		uiommufd_worker_kick(g->worker);
 	if (offset == IGB_GPIE)
 		igb_irq_update(g);
@@ -365,6 +384,7 @@ void igb_reset_regs(struct igb *g)
 	memset(g->draining, 0, sizeof(g->draining));
 	g->reset_wanted = false;
 	g->link = false;
+	igb_mailbox_pf_reset(g);
 	for (unsigned q = 0; q < IGB_QUEUES; q++) {
 		g->epochs[IGB_RX][q]++;
 		g->epochs[IGB_TX][q]++;

@@ -13,6 +13,7 @@ bool igb_ring_get(struct igb *g, enum igb_direction direction, unsigned queue,
 		  struct igb_ring *ring)
 {
 	const uint32_t *r = igb_reg(g, igb_queue_base(direction, queue));
+	const struct igb_vf *vf = igb_queue_owner(g, queue);
 
 	if (!(r[IGB_Q_DCTL / 4] & QUEUE_ENABLE) || g->stuck[direction] >> queue & 1)
 		return false;
@@ -24,8 +25,9 @@ bool igb_ring_get(struct igb *g, enum igb_direction direction, unsigned queue,
 		.head = r[IGB_Q_HEAD / 4],
 		.tail = r[IGB_Q_TAIL / 4],
 		.epoch = g->epochs[direction][queue],
+		.channel = vf ? vf->channel : g->channel,
 	};
-	return ring->head < ring->entries && ring->tail < ring->entries;
+	return ring->channel && ring->head < ring->entries && ring->tail < ring->entries;
 }
 
 uint32_t igb_ring_pending(const struct igb_ring *ring)
@@ -47,19 +49,18 @@ static bool cached(const struct igb_cache *c, const struct igb_ring *ring, uint3
 }
 
 /* As many as lie in one piece, starting with @slot. */
-static int fill(struct igb *g, struct igb_cache *c, const struct igb_ring *ring,
-		uint32_t slot)
+static int fill(struct igb_cache *c, const struct igb_ring *ring, uint32_t slot)
 {
 	uint32_t end = slot < ring->tail ? ring->tail : ring->entries;
 	uint32_t count = end - slot < IGB_CACHED ? end - slot : IGB_CACHED;
 	struct uiommufd_fault fault;
 
 	c->count = 0;
-	if (uiommufd_dma_read(g->channel, ring->base + (uint64_t)slot * IGB_DESC_BYTES,
+	if (uiommufd_dma_read(ring->channel, ring->base + (uint64_t)slot * IGB_DESC_BYTES,
 			      c->bytes, (size_t)count * IGB_DESC_BYTES, &fault)) {
 		/* Not all of them are there. The one that is asked for may be. */
 		count = 1;
-		if (uiommufd_dma_read(g->channel,
+		if (uiommufd_dma_read(ring->channel,
 				      ring->base + (uint64_t)slot * IGB_DESC_BYTES,
 				      c->bytes, IGB_DESC_BYTES, &fault))
 			return -1;
@@ -77,7 +78,7 @@ int igb_ring_fetch(struct igb *g, const struct igb_ring *ring, uint32_t slot,
 	struct igb_cache *c = &g->caches[ring->direction];
 	const uint8_t *p;
 
-	if (!cached(c, ring, slot) && fill(g, c, ring, slot))
+	if (!cached(c, ring, slot) && fill(c, ring, slot))
 		return -1;
 	p = c->bytes + (size_t)(slot - c->first) * IGB_DESC_BYTES;
 	out->address = (uint64_t)get32(p + 4) << 32 | get32(p);

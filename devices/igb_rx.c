@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Frames: out of the MAC, and back in when the port is in loopback. The cable leads
- * nowhere, so a frame that is not looped back is counted and gone.
+ * Frames: out of the MAC, into other pools, and back in when the port is in loopback. The
+ * cable leads nowhere, so a frame that is not looped back is counted and gone.
  *
- * A frame that comes in passes the filters, goes to one queue, and is written into as
- * many buffers as it takes. One that finds no buffer is dropped and counted: there is no
- * FIFO to keep it.
+ * A frame goes to the queues that igb_switch.c says, and is written into as many buffers
+ * as it takes, by the DMA of whose queue it is. One that finds no buffer in a queue is
+ * dropped there and counted: there is no FIFO to keep it.
  */
 #include <string.h>
 
 #include "devices/igb.h"
 
-#define MIN_FRAME    60u /* without FCS */
-#define FCS_BYTES    4u
-#define STANDARD_MAX 1522u /* with FCS and one tag */
-#define ETHERTYPE    12u
-#define DESC_LEGACY  0u
+#define MIN_FRAME   60u /* without FCS */
+#define FCS_BYTES   4u
+#define ETHERTYPE   12u
+#define DESC_LEGACY 0u
 
 /* What the descriptor will say of a frame besides its length. */
 struct verdict {
@@ -50,11 +49,6 @@ uint32_t igb_crc32(const uint8_t *p, size_t n)
 
 /* ---- counters -------------------------------------------------------------------- */
 
-static bool is_broadcast(const uint8_t *frame)
-{
-	return !memcmp(frame, "\xff\xff\xff\xff\xff\xff", 6);
-}
-
 /* Which of the six counters by size. */
 static uint32_t size_class(uint32_t bytes)
 {
@@ -76,7 +70,7 @@ void igb_count_frame(struct igb *g, enum igb_direction direction, const uint8_t 
 	igb_count(g, tx ? IGB_GPTC : IGB_GPRC, 1);
 	igb_count_bytes(g, tx ? IGB_GOTCL : IGB_GORCL, bytes);
 	igb_count(g, (tx ? IGB_PTC64 : IGB_PRC64) + 4 * size_class(bytes), 1);
-	if (is_broadcast(frame))
+	if (igb_is_broadcast(frame))
 		igb_count(g, tx ? IGB_BPTC : IGB_BPRC, 1);
 	else if (frame[0] & 1)
 		igb_count(g, tx ? IGB_MPTC : IGB_MPRC, 1);
@@ -84,129 +78,6 @@ void igb_count_frame(struct igb *g, enum igb_direction direction, const uint8_t 
 		igb_count(g, IGB_HGPTC, 1);
 		igb_count_bytes(g, IGB_HGOTCL, bytes);
 	}
-}
-
-/* ---- out ------------------------------------------------------------------------- */
-
-void igb_transmit(struct igb *g, uint32_t bytes, bool insert_fcs)
-{
-	bool loop, good = true;
-	uint32_t rctl;
-
-	pthread_mutex_lock(&g->lock);
-	if (bytes < MIN_FRAME && insert_fcs && *igb_reg(g, IGB_TCTL) & TCTL_PSP) {
-		memset(g->frame + bytes, 0, MIN_FRAME - bytes);
-		bytes = MIN_FRAME;
-	}
-	rctl = *igb_reg(g, IGB_RCTL);
-	loop = rctl & RCTL_LBM || igb_phy_loopback(g);
-	if (bytes >= 6)
-		igb_count_frame(g, IGB_TX, g->frame,
-				bytes + (insert_fcs ? FCS_BYTES : 0));
-	pthread_mutex_unlock(&g->lock);
-
-	/* Without insertion the packet ends with an FCS of the host's making. */
-	if (!insert_fcs) {
-		uint8_t fcs[FCS_BYTES];
-
-		if (bytes < FCS_BYTES)
-			return;
-		bytes -= FCS_BYTES;
-		put32le(fcs, igb_crc32(g->frame, bytes));
-		good = !memcmp(fcs, g->frame + bytes, FCS_BYTES);
-	}
-	if (!loop)
-		return;
-	if (!good) {
-		pthread_mutex_lock(&g->lock);
-		igb_count(g, IGB_CRCERRS, 1);
-		pthread_mutex_unlock(&g->lock);
-		return;
-	}
-	igb_receive(g, g->frame, bytes);
-}
-
-/* ---- filters (with the lock held) ------------------------------------------------ */
-
-static bool matches_address(struct igb *g, const uint8_t *frame, uint32_t *pools)
-{
-	uint32_t low = frame[0] | (uint32_t)frame[1] << 8 | (uint32_t)frame[2] << 16 |
-		       (uint32_t)frame[3] << 24;
-	uint32_t high = frame[4] | (uint32_t)frame[5] << 8;
-
-	for (unsigned i = 0; i < 24; i++) {
-		const uint32_t *ra = i < 16 ? igb_reg(g, IGB_RA + 8 * i)
-					    : igb_reg(g, IGB_RA2 + 8 * (i - 16));
-
-		if (ra[1] & RAH_AV && ra[0] == low && (ra[1] & 0xffff) == high) {
-			*pools = RAH_POOLS(ra[1]);
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool matches_multicast(struct igb *g, const uint8_t *frame, uint32_t rctl)
-{
-	static const uint8_t shifts[] = {4, 3, 2, 0};
-	uint32_t hash = (frame[4] | (uint32_t)frame[5] << 8) >> shifts[rctl >> 12 & 3];
-
-	hash &= 0xfff;
-	return *igb_reg(g, IGB_MTA + 4 * (hash >> 5)) >> (hash & 31) & 1;
-}
-
-static bool matches_vlan(struct igb *g, const uint8_t *frame, uint32_t bytes)
-{
-	uint32_t id;
-
-	if (bytes < ETHERTYPE + 4 ||
-	    igb_get16(frame + ETHERTYPE) != (*igb_reg(g, IGB_VET) & 0xffff))
-		return true;
-	id = igb_get16(frame + ETHERTYPE + 2) & 0xfff;
-	return *igb_reg(g, IGB_VFTA + 4 * (id >> 5)) >> (id & 31) & 1;
-}
-
-static bool passes(struct igb *g, const uint8_t *frame, uint32_t bytes, uint32_t *pools)
-{
-	uint32_t rctl = *igb_reg(g, IGB_RCTL);
-
-	if (rctl & RCTL_VFE && !matches_vlan(g, frame, bytes))
-		return false;
-	if (is_broadcast(frame))
-		return rctl & RCTL_BAM;
-	if (matches_address(g, frame, pools))
-		return true;
-	if (frame[0] & 1)
-		return rctl & RCTL_MPE || matches_multicast(g, frame, rctl);
-	return rctl & RCTL_UPE;
-}
-
-/* By its length (with FCS); counts what it refuses. */
-static bool length_is_legal(struct igb *g, uint32_t bytes)
-{
-	uint32_t max = *igb_reg(g, IGB_RCTL) & RCTL_LPE ? *igb_reg(g, IGB_RLPML) & 0x3fff
-							: STANDARD_MAX;
-
-	if (bytes < MIN_FRAME + FCS_BYTES) {
-		igb_count(g, IGB_RUC, 1);
-		return false;
-	}
-	if (bytes > max) {
-		igb_count(g, IGB_ROC, 1);
-		return false;
-	}
-	return true;
-}
-
-static unsigned choose_queue(struct igb *g, uint32_t pools)
-{
-	uint32_t mrqc = *igb_reg(g, IGB_MRQC), mode = MRQC_MODE(mrqc);
-
-	if (mode != MRQC_VMDQ && mode != MRQC_VMDQ_RSS)
-		return mode ? 0 : MRQC_DEFAULT_QUEUE(mrqc);
-	if (pools)
-		return (unsigned)__builtin_ctz(pools);
-	return VT_CTL_DEFAULT_POOL(*igb_reg(g, IGB_VT_CTL));
 }
 
 /* ---- checksums ------------------------------------------------------------------- */
@@ -297,8 +168,8 @@ static bool next_buffer(struct igb *g, unsigned queue, struct igb_ring *ring,
  * The half with status and length comes last, in one write: whoever sees one of them
  * sees all.
  */
-static void write_back(struct igb *g, const struct igb_ring *ring, bool legacy,
-		       const struct verdict *v, uint32_t length, bool last)
+static void write_back(const struct igb_ring *ring, bool legacy, const struct verdict *v,
+		       uint32_t length, bool last)
 {
 	uint64_t at = ring->base + (uint64_t)ring->head * IGB_DESC_BYTES;
 	uint32_t status = RX_DD;
@@ -316,9 +187,9 @@ static void write_back(struct igb *g, const struct igb_ring *ring, bool legacy,
 		put32le(d + 8, status);
 		put16le(d + 12, length);
 		put16le(d + 14, v->vlan);
-		uiommufd_dma_write(g->channel, at, d, 8, NULL);
+		uiommufd_dma_write(ring->channel, at, d, 8, NULL);
 	}
-	uiommufd_dma_write(g->channel, at + 8, d + 8, 8, NULL);
+	uiommufd_dma_write(ring->channel, at + 8, d + 8, 8, NULL);
 }
 
 /* Fill one buffer. How much went in; 0: the ring is no use. */
@@ -334,8 +205,8 @@ static uint32_t fill_buffer(struct igb *g, struct igb_ring *ring, uint32_t srrct
 		igb_ring_stick(g, ring);
 		return 0;
 	}
-	uiommufd_dma_write(g->channel, d.address, bytes, n, NULL);
-	write_back(g, ring, (srrctl >> 25 & 7) == DESC_LEGACY, v, n, n == left);
+	uiommufd_dma_write(ring->channel, d.address, bytes, n, NULL);
+	write_back(ring, (srrctl >> 25 & 7) == DESC_LEGACY, v, n, n == left);
 	pthread_mutex_lock(&g->lock);
 	same = igb_ring_advance(g, ring, igb_ring_after(ring, ring->head));
 	if (same && n == left)
@@ -370,40 +241,19 @@ static void deliver(struct igb *g, unsigned queue, const uint8_t *frame, uint32_
 	}
 }
 
-/* With the lock held: is the frame for us? To *@queue; its tag may be cut off. */
-static bool accept(struct igb *g, const uint8_t *frame, uint32_t bytes, unsigned *queue)
-{
-	uint32_t pools = 0;
-
-	if (!(*igb_reg(g, IGB_RCTL) & RCTL_RXEN) ||
-	    *igb_reg(g, IGB_CTRL) & CTRL_GIO_MASTER_OFF || !(igb_status(g) & STATUS_LU) ||
-	    !length_is_legal(g, bytes + FCS_BYTES))
-		return false;
-	igb_count_frame(g, IGB_RX, frame, bytes + FCS_BYTES);
-	if (!passes(g, frame, bytes, &pools))
-		return false;
-	igb_count(g, IGB_RPTHC, 1);
-	igb_count_bytes(g, IGB_HGORCL, bytes + FCS_BYTES);
-	*queue = choose_queue(g, pools);
-	return true;
-}
-
-void igb_receive(struct igb *g, uint8_t *frame, uint32_t bytes)
+/* Into one queue. The frame is changed on the way. */
+static void into_queue(struct igb *g, unsigned queue, uint8_t *frame, uint32_t bytes)
 {
 	struct verdict v = {0};
 	uint32_t rxcsum, vet;
-	bool ours, strip_tag, strip_fcs;
-	unsigned queue;
+	bool strip_tag, strip_fcs;
 
 	pthread_mutex_lock(&g->lock);
-	ours = accept(g, frame, bytes, &queue);
 	rxcsum = *igb_reg(g, IGB_RXCSUM);
 	vet = *igb_reg(g, IGB_VET) & 0xffff;
-	strip_tag = *igb_reg(g, IGB_CTRL) & CTRL_VME;
+	strip_tag = igb_strips_tag(g, queue);
 	strip_fcs = *igb_reg(g, IGB_RCTL) & RCTL_SECRC;
 	pthread_mutex_unlock(&g->lock);
-	if (!ours)
-		return;
 
 	if (!strip_fcs) {
 		put32le(frame + bytes, igb_crc32(frame, bytes));
@@ -417,4 +267,97 @@ void igb_receive(struct igb *g, uint8_t *frame, uint32_t bytes)
 	}
 	check(frame, bytes, rxcsum, &v);
 	deliver(g, queue, frame, bytes, &v);
+}
+
+/* Each queue but the last gets a copy; @keep: that one, too. */
+static void into_queues(struct igb *g, uint32_t queues, uint8_t *frame, uint32_t bytes,
+			bool keep)
+{
+	for (; queues; queues &= queues - 1) {
+		uint8_t *its = frame;
+
+		if (keep || queues & (queues - 1)) {
+			its = g->copy;
+			memcpy(its, frame, bytes);
+		}
+		into_queue(g, (unsigned)__builtin_ctz(queues), its, bytes);
+	}
+}
+
+/* With the lock held. */
+static void count_for_vfs(struct igb *g, uint32_t queues, const uint8_t *frame,
+			  uint32_t bytes, bool local)
+{
+	for (; queues; queues &= queues - 1) {
+		struct igb_vf *vf = igb_queue_owner(g, (unsigned)__builtin_ctz(queues));
+
+		if (vf)
+			igb_vf_count_frame(vf, IGB_RX, frame, bytes + FCS_BYTES, local);
+	}
+}
+
+void igb_receive(struct igb *g, uint8_t *frame, uint32_t bytes)
+{
+	uint32_t queues;
+
+	pthread_mutex_lock(&g->lock);
+	queues = igb_route_in(g, frame, bytes);
+	count_for_vfs(g, queues, frame, bytes, false);
+	pthread_mutex_unlock(&g->lock);
+	into_queues(g, queues, frame, bytes, false);
+}
+
+/* ---- out ------------------------------------------------------------------------- */
+
+/* With the lock held: padded and counted; where it goes. @bytes include no FCS. */
+static struct igb_route leave(struct igb *g, uint32_t bytes)
+{
+	struct igb_route route = igb_route_out(g, g->last_queue, g->frame, bytes);
+	struct igb_vf *vf = igb_queue_owner(g, g->last_queue);
+
+	count_for_vfs(g, route.queues, g->frame, bytes, true);
+	if (vf && (route.wire || route.queues))
+		igb_vf_count_frame(vf, IGB_TX, g->frame, bytes + FCS_BYTES, !route.wire);
+	if (route.wire)
+		igb_count_frame(g, IGB_TX, g->frame, bytes + FCS_BYTES);
+	if (!(*igb_reg(g, IGB_RCTL) & RCTL_LBM) && !igb_phy_loopback(g))
+		route.wire = false;
+	return route;
+}
+
+/* Without insertion the packet ends with an FCS of the host's making: is it right? */
+static bool own_fcs_is_right(const uint8_t *frame, uint32_t bytes)
+{
+	uint8_t fcs[FCS_BYTES];
+
+	put32le(fcs, igb_crc32(frame, bytes));
+	return !memcmp(fcs, frame + bytes, FCS_BYTES);
+}
+
+void igb_transmit(struct igb *g, uint32_t bytes, bool insert_fcs)
+{
+	struct igb_route route;
+	bool good = true;
+
+	if (!insert_fcs) {
+		if (bytes < FCS_BYTES)
+			return;
+		bytes -= FCS_BYTES;
+		good = own_fcs_is_right(g->frame, bytes);
+	}
+	pthread_mutex_lock(&g->lock);
+	if (bytes < MIN_FRAME && insert_fcs && *igb_reg(g, IGB_TCTL) & TCTL_PSP) {
+		memset(g->frame + bytes, 0, MIN_FRAME - bytes);
+		bytes = MIN_FRAME;
+	}
+	route = leave(g, bytes);
+	/* A bad one is noticed where it arrives. */
+	if (!good && (route.wire || route.queues)) {
+		igb_count(g, IGB_CRCERRS, 1);
+		route = (struct igb_route){0};
+	}
+	pthread_mutex_unlock(&g->lock);
+	into_queues(g, route.queues, g->frame, bytes, route.wire);
+	if (route.wire)
+		igb_receive(g, g->frame, bytes);
 }

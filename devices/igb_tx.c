@@ -49,7 +49,7 @@ static void take_context(struct igb *g, unsigned queue, const struct igb_desc *d
 }
 
 /* The descriptor is done, and the host wants to know. */
-static void write_back(struct igb *g, const struct igb_ring *ring, uint32_t slot,
+static void write_back(const struct igb_ring *ring, uint32_t slot,
 		       const struct igb_desc *d, uint64_t head_at)
 {
 	uint32_t next = igb_ring_after(ring, slot);
@@ -61,7 +61,7 @@ static void write_back(struct igb *g, const struct igb_ring *ring, uint32_t slot
 		at = head_at;
 		put32(bytes, next);
 	}
-	uiommufd_dma_write(g->channel, at, bytes, sizeof(bytes), NULL);
+	uiommufd_dma_write(ring->channel, at, bytes, sizeof(bytes), NULL);
 }
 
 /* Where the queue's head is to be written instead of descriptors; 0: nowhere. */
@@ -80,7 +80,7 @@ static bool retire(struct igb *g, const struct igb_ring *ring, uint32_t slot,
 	bool report = d->command & TX_RS, same;
 
 	if (report)
-		write_back(g, ring, slot, d, head_at);
+		write_back(ring, slot, d, head_at);
 	pthread_mutex_lock(&g->lock);
 	same = igb_ring_advance(g, ring, igb_ring_after(ring, slot));
 	if (same && report)
@@ -135,7 +135,7 @@ static int gather(struct igb *g, const struct igb_ring *ring, uint32_t descs,
 		length = data_length(&d);
 		if (total > IGB_PACKET_BYTES - length)
 			total = IGB_PACKET_BYTES;
-		else if (length && uiommufd_dma_read(g->channel, d.address,
+		else if (length && uiommufd_dma_read(ring->channel, d.address,
 						     g->packet + total, length, &fault))
 			return -1;
 		else
@@ -207,8 +207,15 @@ static enum step take_one(struct igb *g, struct igb_ring *ring, uint64_t head_at
 /* With the lock held: may packets leave? */
 static bool may_send(struct igb *g)
 {
-	return *igb_reg(g, IGB_TCTL) & TCTL_EN && !g->reset_wanted &&
-	       !(*igb_reg(g, IGB_CTRL) & CTRL_GIO_MASTER_OFF);
+	return *igb_reg(g, IGB_TCTL) & TCTL_EN && !g->reset_wanted;
+}
+
+/* With the lock held: and those of this queue? */
+static bool queue_may_send(struct igb *g, unsigned queue)
+{
+	if (!igb_queue_owner(g, queue) && *igb_reg(g, IGB_CTRL) & CTRL_GIO_MASTER_OFF)
+		return false;
+	return igb_pool_enabled(g, IGB_TX, queue);
 }
 
 /* With the lock held: the next queue that has something, after the last one. */
@@ -219,8 +226,8 @@ static bool pick(struct igb *g, uint32_t waiting, struct igb_ring *ring)
 	for (unsigned i = 1; i <= IGB_QUEUES; i++) {
 		unsigned queue = (g->last_queue + i) % IGB_QUEUES;
 
-		if (waiting >> queue & 1 || !igb_ring_get(g, IGB_TX, queue, ring) ||
-		    !igb_ring_pending(ring))
+		if (waiting >> queue & 1 || !queue_may_send(g, queue) ||
+		    !igb_ring_get(g, IGB_TX, queue, ring) || !igb_ring_pending(ring))
 			continue;
 		g->last_queue = queue;
 		return true;
@@ -233,36 +240,47 @@ static void end_job(struct igb *g)
 {
 	g->busy = false;
 	memset(g->draining, 0, sizeof(g->draining));
+	for (; g->vf_resets; g->vf_resets &= g->vf_resets - 1)
+		igb_vf_reset_regs(g->vfs[__builtin_ctz(g->vf_resets)]);
 	if (g->reset_wanted)
 		igb_reset_regs(g);
 }
 
-/* Until no queue gets any further; a kick that comes meanwhile is another call. */
+/* As much of a queue as it may have at once. False: there was less. */
+static bool take_turn(struct igb *g, struct igb_ring *ring, uint64_t head_at)
+{
+	for (unsigned n = 0; n < IGB_CACHED; n++)
+		if (take_one(g, ring, head_at) == STEP_WAIT)
+			return false;
+	return true;
+}
+
+/*
+ * Until no queue gets any further, or one has had its turn: whoever wants the worker to
+ * pause does not wait for senders that never stop. A kick that comes meanwhile is another
+ * call.
+ */
 bool igb_run(void *arg)
 {
+	bool more, whole_turn = false;
 	struct igb_ring ring;
 	uint32_t waiting = 0;
 	struct igb *g = arg;
 	uint64_t head_at;
-	bool more;
 
 	for (;;) {
 		pthread_mutex_lock(&g->lock);
 		end_job(g);
-		more = pick(g, waiting, &ring);
+		more = !whole_turn && pick(g, waiting, &ring);
 		if (more) {
 			g->busy = true;
 			head_at = head_address(g, ring.queue);
 		}
 		pthread_mutex_unlock(&g->lock);
 		if (!more)
-			return false;
+			return whole_turn;
 		uiommufd_burst_begin();
-		for (unsigned n = 0; n < IGB_CACHED; n++) {
-			if (take_one(g, &ring, head_at) == STEP_MORE)
-				continue;
-			waiting |= 1u << ring.queue;
-			break;
-		}
+		whole_turn = take_turn(g, &ring, head_at);
+		waiting |= 1u << ring.queue;
 	}
 }

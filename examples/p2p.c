@@ -14,6 +14,10 @@
  *
  * It prints what it does, checks every step, and exits with 0 only if all of it held.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -43,9 +47,9 @@
 
 /* The IO address space. */
 #define RAM_IOVA   UINT64_C(0x10000000) /* a memfd; A's ring lies at its start */
-#define RAM_BYTES  (16 * MIB)
+#define RAM_BYTES  (2 * MIB)
 #define ANON_IOVA  UINT64_C(0x20000000) /* anonymous memory */
-#define ANON_BYTES (4 * MIB)
+#define ANON_BYTES (2 * MIB)
 #define PEER_IOVA  UINT64_C(0x40000000) /* all of B's VRAM */
 #define SLICE_IOVA UINT64_C(0x80000000) /* a part of it */
 

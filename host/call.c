@@ -25,7 +25,7 @@ const struct call_entry call_table[] = {
 	{SYS_ioctl, CALL_IOCTL_TYPE, 1, serve_ioctl},
 	{SYS_mmap, CALL_MARKED_OFFSET, 5, serve_mmap, ALSO_QUEUE_FD, 4},
 	{SYS_read, CALL_QUEUE_FD, 0, serve_read, ALSO_ANY},
-	{SYS_write, CALL_QUEUE_FD, 0, serve_write, ALSO_STDOUT | ALSO_ANY},
+	{SYS_write, CALL_QUEUE_FD, 0, serve_write, ALSO_STDOUT | ALSO_LOW_FD | ALSO_ANY},
 	{SYS_readv, CALL_QUEUE_FD, 0, serve_readv},
 	{SYS_writev, CALL_QUEUE_FD, 0, serve_writev, ALSO_STDOUT},
 	{SYS_pread64, CALL_MARKED_OFFSET, 3, serve_pread, ALSO_QUEUE_FD | ALSO_ANY, 0},
@@ -35,6 +35,8 @@ const struct call_entry call_table[] = {
 	{SYS_preadv2, CALL_MARKED_OFFSET, 3, serve_preadv},
 	{SYS_pwritev2, CALL_MARKED_OFFSET, 3, serve_pwritev},
 	{SYS_ftruncate, CALL_ALWAYS, 0, serve_ftruncate},
+	{SYS_dup, CALL_QUEUE_FD, 0, serve_dup},
+	{SYS_fcntl, CALL_QUEUE_FD, 0, serve_fcntl},
 	{SYS_execve, CALL_ALWAYS, 0, serve_exec},
 	{SYS_execveat, CALL_ALWAYS, 0, serve_exec},
 #ifdef SYS_open /* what newer architectures have only the *at() form of */
@@ -53,6 +55,7 @@ const struct call_entry call_table[] = {
 	{SYS_faccessat, CALL_ALWAYS, 0, serve_faccessat},
 	{SYS_faccessat2, CALL_ALWAYS, 0, serve_faccessat},
 	{SYS_readlinkat, CALL_ALWAYS, 0, serve_readlinkat},
+	{SYS_chdir, CALL_ALWAYS, 0, serve_chdir},
 	{SYS_getcwd, CALL_ALWAYS, 0, serve_getcwd},
 	{SYS_getxattr, CALL_ALWAYS, 0, serve_xattr},
 	{SYS_lgetxattr, CALL_ALWAYS, 0, serve_xattr},
@@ -253,11 +256,11 @@ long call_install(struct call *c, int fd, bool cloexec)
 
 /* Another thread of the client may take the number just now, but numbers are given out
  * from the lowest. */
-static int free_queue_fd(const struct call *c)
+static int free_queue_fd(const struct call *c, int from)
 {
 	char path[48];
 
-	for (int fd = QUEUE_FD_FIRST; fd < QUEUE_FD_FIRST + QUEUE_FDS; fd++) {
+	for (int fd = from; fd < QUEUE_FD_FIRST + QUEUE_FDS; fd++) {
 		snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)c->tid, fd);
 		if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) &&
 		    errno == ENOENT)
@@ -266,7 +269,8 @@ static int free_queue_fd(const struct call *c)
 	return -EMFILE;
 }
 
-long call_install_queue(struct call *c, int fd, bool cloexec)
+/* -errno: there is no such number for the client. */
+static int install_queue_from(struct call *c, int fd, int from, bool cloexec)
 {
 	struct seccomp_notif_addfd add = {
 		.id = c->id,
@@ -274,16 +278,32 @@ long call_install_queue(struct call *c, int fd, bool cloexec)
 		.srcfd = (__u32)fd,
 		.newfd_flags = cloexec ? O_CLOEXEC : 0,
 	};
-	int n = free_queue_fd(c);
+	int n = free_queue_fd(c, from);
+
+	if (n < 0)
+		return n;
+	add.newfd = (__u32)n;
+	/* It may be beyond the client's limit. */
+	n = ioctl(c->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+	return n < 0 ? -errno : n;
+}
+
+long call_install_queue(struct call *c, int fd, bool cloexec)
+{
+	int n = install_queue_from(c, fd, QUEUE_FD_FIRST, cloexec);
 
 	if (n < 0)
 		return call_install(c, fd, cloexec);
-	add.newfd = (__u32)n;
-	n = ioctl(c->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
-	if (n < 0)
-		return call_install(c, fd, cloexec); /* beyond the client's limit */
 	close(fd);
 	return n;
+}
+
+long call_duplicate(struct call *c, int fd, uint64_t min, bool cloexec)
+{
+	int from = min > QUEUE_FD_FIRST ? (int)min_u64(min, INT_MAX) : QUEUE_FD_FIRST;
+	int n = install_queue_from(c, fd, from, cloexec);
+
+	return n < 0 ? CALL_PROCEED : n;
 }
 
 /* ---- the client's face to the rest -------------------------------------------- */

@@ -27,7 +27,8 @@ struct process;
 struct vfile;
 
 /* What a server may answer besides a result or -errno. */
-#define CALL_PROCEED LONG_MIN /* not ours: the kernel carries the call out */
+#define CALL_PROCEED  LONG_MIN       /* not ours: the kernel carries the call out */
+#define CALL_ANSWERED (LONG_MIN + 1) /* it has been: see inject.h */
 
 /* Most structs, with the array that follows some. */
 #define CALL_AHEAD 256
@@ -90,6 +91,14 @@ long call_install(struct call *c, int fd, bool cloexec);
 #define QUEUE_FDS      64
 /* call_install() with one of those numbers, if the client has one free. */
 long call_install_queue(struct call *c, int fd, bool cloexec);
+/*
+ * The same for a duplicate, @min or more. The descriptor @fd stays the caller's.
+ * CALL_PROCEED: there is no such number.
+ */
+long call_duplicate(struct call *c, int fd, uint64_t min, bool cloexec);
+
+/* Where programs put duplicates: on what they write there we look, too. */
+#define LOW_FDS 16
 
 /* One table for all system calls that are notified. */
 enum call_when {
@@ -103,6 +112,7 @@ enum call_when {
 enum call_also {
 	ALSO_QUEUE_FD = 1, /* argument @fd_arg is a number that queues get */
 	ALSO_STDOUT = 2,   /* argument 0 is 1, and argument 2 less than a page */
+	ALSO_LOW_FD = 8,   /* argument 0 is a low number, as filter.c has it */
 	ALSO_ANY = 4,      /* with fault injection: always; its files have any number */
 };
 
@@ -130,6 +140,8 @@ long serve_pwrite(struct call *c);
 long serve_preadv(struct call *c);
 long serve_pwritev(struct call *c);
 long serve_ftruncate(struct call *c);
+long serve_dup(struct call *c);
+long serve_fcntl(struct call *c);
 long serve_exec(struct call *c);
 /* calls_path.c */
 long serve_open(struct call *c);
@@ -146,6 +158,7 @@ long serve_faccessat(struct call *c);
 long serve_readlink(struct call *c);
 long serve_readlinkat(struct call *c);
 long serve_getcwd(struct call *c);
+long serve_chdir(struct call *c);
 long serve_xattr(struct call *c);
 
 #endif

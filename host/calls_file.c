@@ -139,7 +139,7 @@ static long file_for(struct call *c, enum transfer dir, struct vfile **out)
 static bool may_be_queue(struct call *c, int fd)
 {
 	return (fd >= QUEUE_FD_FIRST && fd < QUEUE_FD_FIRST + QUEUE_FDS) ||
-	       (fd == STDOUT_FILENO && attr_file_in_use(c->host->attr_files)) ||
+	       (fd >= 0 && fd < LOW_FDS && attr_file_in_use(c->host->attr_files)) ||
 	       fail_nth_in_use(c->host->fail_nth);
 }
 
@@ -396,6 +396,39 @@ long serve_ftruncate(struct call *c)
 		return CALL_PROCEED;
 	vfile_put(f);
 	return -EINVAL;
+}
+
+/* ---- duplicates ---------------------------------------------------------------- */
+
+/* What duplicates a descriptor whose reads and writes are caught is caught as well. */
+static long duplicate(struct call *c, uint64_t min, bool cloexec)
+{
+	struct vfile *f;
+	long r;
+	int fd;
+
+	f = call_get_vfile(c, (int)c->args[0], &fd);
+	if (!f)
+		return CALL_PROCEED;
+	r = f->ops->read ? call_duplicate(c, fd, min, cloexec) : CALL_PROCEED;
+	close(fd);
+	vfile_put(f);
+	return r;
+}
+
+long serve_dup(struct call *c)
+{
+	return duplicate(c, 0, false);
+}
+
+long serve_fcntl(struct call *c)
+{
+	int cmd = (int)c->args[1];
+
+	if (cmd != F_DUPFD && cmd != F_DUPFD_CLOEXEC)
+		return CALL_PROCEED;
+	/* A negative number is too large a one. */
+	return duplicate(c, c->args[2], cmd == F_DUPFD_CLOEXEC);
 }
 
 /* ---- exec --------------------------------------------------------------------- */

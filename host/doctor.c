@@ -307,7 +307,8 @@ static const struct check patient_checks[] = {
 
 static const struct check other_checks[] = {
 	{"files of 2^62 bytes in memory", true, check_large_file,
-	 "A kernel with tmpfs (CONFIG_SHMEM) for a 64-bit machine has it."},
+	 "A kernel with tmpfs (CONFIG_SHMEM) for a 64-bit machine has it, unless files' "
+	 "sizes are limited: ulimit -f unlimited."},
 	{"notice of closed files: inotify", true, check_inotify,
 	 "Raise fs.inotify.max_user_instances and max_user_watches (sysctl)."},
 	{"a place for the view of /dev and /sys", true, check_store,
@@ -316,8 +317,9 @@ static const struct check other_checks[] = {
 	 "Registers cannot be mapped with mmio=fault then. In a container: "
 	 "--cap-add=SYS_PTRACE; not under strace or a debugger."},
 	{"Yama", true, check_yama, "Set kernel.yama.ptrace_scope to 1 or 0 (sysctl)."},
-	{"open files allowed", true, check_descriptors,
-	 "Raise the hard limit: ulimit -Hn."},
+	{"open files allowed", false, check_descriptors,
+	 "Enough for few processes with few files only. Raise the hard limit: ulimit "
+	 "-Hn."},
 };
 
 /* Prints a line for it; true if `run` can do without, or has it. */
@@ -353,7 +355,8 @@ static bool examine_patient(void)
 {
 	static const char advice[] =
 		"Linux 5.9 on a 64-bit machine has it, unless a container or a service "
-		"manager forbids seccomp(2), or this is already run under a supervisor.";
+		"manager forbids seccomp(2), or files' sizes are limited (ulimit -f). "
+		"Under uiommufd run, or another supervisor, it is taken.";
 	struct finding f = {""};
 	struct patient p;
 	const char *what;
@@ -373,9 +376,10 @@ int doctor(int argc, char **argv)
 	bool fine;
 
 	if (argc > 1) {
-		complain("doctor: takes no arguments");
+		complain("doctor: takes no arguments (uiommufd --help)");
 		return EXIT_OURS;
 	}
+	signal(SIGXFSZ, SIG_IGN); /* the errno says it */
 	uname(&u);
 	printf("uiommufd " UIOMMUFD_VERSION " on Linux %s %s, as %s\n", u.release,
 	       u.machine, geteuid() ? "an ordinary user" : "root");

@@ -76,6 +76,30 @@ static int add_stdout(scmp_filter_ctx ctx, const struct call_entry *e)
 		SCMP_CMP(2, SCMP_CMP_LT, VIEW_ATTR_BYTES));
 }
 
+/*
+ * By other low numbers: what `exec 3>attribute` leaves for a program to write to. Eight
+ * bytes stay native, since that is an eventfd's business, where time matters.
+ */
+static int add_low_fds(scmp_filter_ctx ctx, const struct call_entry *e)
+{
+	static const struct {
+		uint64_t from,
+			n; /* sizes of writes, n a power of two that divides from */
+	} sizes[] = {
+		{0, 8},   {9, 1},     {10, 2},    {12, 4},    {16, 16},     {32, 32},
+		{64, 64}, {128, 128}, {256, 256}, {512, 512}, {1024, 1024}, {2048, 2048},
+	};
+	const uint64_t mask = UINT32_MAX & ~((uint64_t)LOW_FDS - 1);
+	int err = 0;
+
+	for (size_t i = 0; !err && i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, e->nr, 2,
+				       SCMP_CMP(0, SCMP_CMP_MASKED_EQ, mask, 0),
+				       SCMP_CMP(2, SCMP_CMP_MASKED_EQ, ~(sizes[i].n - 1),
+						sizes[i].from));
+	return err;
+}
+
 static int add_also(scmp_filter_ctx ctx, const struct call_entry *e)
 {
 	int err = 0;
@@ -84,6 +108,8 @@ static int add_also(scmp_filter_ctx ctx, const struct call_entry *e)
 		err = add_queue_fds(ctx, e, e->fd_arg);
 	if (!err && (e->also & ALSO_STDOUT))
 		err = add_stdout(ctx, e);
+	if (!err && (e->also & ALSO_LOW_FD))
+		err = add_low_fds(ctx, e);
 	return err;
 }
 
@@ -107,6 +133,43 @@ static int add_entry(scmp_filter_ctx ctx, const struct call_entry *e, bool any_f
 		break;
 	}
 	return seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, e->nr, 0);
+}
+
+#ifdef __x86_64__
+#define OTHER_ARCH SCMP_ARCH_X86
+/* Its C libraries make this call once, at the start. */
+#define OTHER_START SCMP_SYS(set_thread_area)
+#endif
+
+/* Of 32-bit programs we only want to know that there is one. */
+static int add_other_arch(scmp_filter_ctx ctx)
+{
+#ifdef OTHER_ARCH
+	scmp_filter_ctx other = seccomp_init(SCMP_ACT_ALLOW);
+	int err;
+
+	if (!other)
+		return -ENOMEM;
+	err = seccomp_attr_set(other, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW);
+	if (!err)
+		err = seccomp_arch_remove(other, SCMP_ARCH_NATIVE);
+	if (!err)
+		err = seccomp_arch_add(other, OTHER_ARCH);
+	if (!err)
+		err = seccomp_rule_add(other, SCMP_ACT_NOTIFY, OTHER_START, 0);
+	if (!err)
+		err = seccomp_merge(ctx, other);
+	if (err)
+		seccomp_release(other);
+	return err;
+#else
+	return 0;
+#endif
+}
+
+bool filter_is_native(uint32_t arch)
+{
+	return arch == seccomp_arch_native();
 }
 
 static int export_program(scmp_filter_ctx ctx, struct sock_fprog *prog)
@@ -149,6 +212,8 @@ int filter_create(struct sock_fprog *prog, bool any_file)
 	for (size_t i = 0; !err && i < call_table_entries; i++)
 		if (call_table[i].when != CALL_ALWAYS)
 			err = seccomp_syscall_priority(ctx, call_table[i].nr, 255);
+	if (!err)
+		err = add_other_arch(ctx);
 	if (!err)
 		err = export_program(ctx, prog);
 	seccomp_release(ctx);

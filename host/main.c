@@ -42,6 +42,7 @@ static const char run_usage[] =
 	"  -l, --log[=FILE]       write each call that is served to FILE or standard "
 	"error\n"
 	"  -x, --extension=NAME   switch on something that Linux has not got\n"
+	"      --host-devices     show the PCI devices of this computer as well\n"
 	"      --selftest         offer the mock IOMMU of the kernel's selftests\n"
 	"  -h, --help             show this\n"
 	"\n"
@@ -101,6 +102,7 @@ static int parse_run(int argc, char **argv, struct run_options *o)
 		{"machine", required_argument, NULL, 'm'},
 		{"log", optional_argument, NULL, 'l'},
 		{"extension", required_argument, NULL, 'x'},
+		{"host-devices", no_argument, NULL, 'p'},
 		{"selftest", no_argument, NULL, 's'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
@@ -127,6 +129,9 @@ static int parse_run(int argc, char **argv, struct run_options *o)
 		case 'x':
 			err = append(&o->extensions, &nr_extensions, optarg);
 			break;
+		case 'p':
+			o->host_devices = true;
+			break;
 		case 's':
 			o->selftest = true;
 			break;
@@ -136,6 +141,15 @@ static int parse_run(int argc, char **argv, struct run_options *o)
 	}
 	o->argv = argv + optind;
 	return err ? '?' : -1;
+}
+
+/* The exit status after what was asked for went to standard output. */
+static int printed(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return 0;
+	complain("standard output: %s", strerror(errno));
+	return EXIT_OURS;
 }
 
 static int command_run(int argc, char **argv)
@@ -150,7 +164,7 @@ static int command_run(int argc, char **argv)
 	if (stopped == 'h') {
 		fputs(run_usage, stdout);
 		print_models();
-		status = 0;
+		status = printed();
 	} else if (stopped == -1 && !o.argv[0]) {
 		complain("run: which program? (uiommufd run --help)");
 	} else if (stopped == -1) {
@@ -176,11 +190,11 @@ int main(int argc, char **argv)
 		return doctor(argc - 1, argv + 1);
 	if (!strcmp(command, "--help") || !strcmp(command, "-h")) {
 		fputs(usage, stdout);
-		return 0;
+		return printed();
 	}
 	if (!strcmp(command, "--version")) {
 		puts("uiommufd " UIOMMUFD_VERSION);
-		return 0;
+		return printed();
 	}
 	complain("%s: no such command (uiommufd --help)", command);
 	return EXIT_OURS;

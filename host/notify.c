@@ -32,6 +32,7 @@
 
 #include "core/port.h"
 #include "host/call.h"
+#include "host/filter.h"
 #include "host/host.h"
 #include "machine/files.h"
 #include "machine/machine.h"
@@ -70,6 +71,7 @@ struct notify {
 	atomic_bool monitor_asleep;
 	sem_t work;
 
+	atomic_bool met_other_abi;
 	/* By system call number, 1 + the index in call_table. */
 	unsigned char serve[MAX_NR];
 };
@@ -96,6 +98,14 @@ static void answer(struct notify *n, struct seccomp_notif_resp *resp, __u64 id,
 	ioctl(n->listener, SECCOMP_IOCTL_NOTIF_SEND, resp);
 }
 
+static void explain_other_abi(struct notify *n, pid_t pid)
+{
+	if (!atomic_exchange(&n->met_other_abi, true))
+		complain("process %d is a 32-bit program: it sees the host's /dev and "
+			 "/sys, and is not served",
+			 (int)pid);
+}
+
 static void serve(struct notify *n, const struct seccomp_notif *req,
 		  struct seccomp_notif_resp *resp)
 {
@@ -103,10 +113,16 @@ static void serve(struct notify *n, const struct seccomp_notif *req,
 	long result = CALL_PROCEED;
 	struct call c;
 
+	if (!filter_is_native(req->data.arch)) {
+		explain_other_abi(n, (pid_t)req->pid);
+		answer(n, resp, req->id, CALL_PROCEED);
+		return;
+	}
 	call_init(&c, n->host, n->listener, req);
 	if (e)
 		result = e->serve(&c);
-	answer(n, resp, req->id, result);
+	if (result != CALL_ANSWERED)
+		answer(n, resp, req->id, result);
 	call_finish(&c);
 }
 

@@ -32,12 +32,15 @@ static const char *const directories[] = {
 
 static const char *const listed[] = {
 	"/sys/bus/pci",
-	"/sys/bus/pci/devices",
-	"/sys/bus/pci/drivers",
-	"/sys/class/iommu",
-	"/sys/class/vfio",
-	"/sys/class/vfio-dev",
-	"/sys/kernel/iommu_groups",
+};
+
+/*
+ * What says which PCI functions there are. The host's stay where they are in
+ * /sys/devices: the host's disks and the like lead there.
+ */
+static const char *const of_functions[] = {
+	"/sys/bus/pci/devices", "/sys/bus/pci/drivers", "/sys/class/iommu",
+	"/sys/class/vfio",      "/sys/class/vfio-dev",  "/sys/kernel/iommu_groups",
 };
 
 static const struct iommufd_unit *unit_at(const struct machine *m, size_t i)
@@ -329,14 +332,17 @@ static int add_ports(struct pci_bus *bus)
 	return err;
 }
 
-/* The host's functions show beside ours. */
-static int list_dirs(struct pci_bus *bus)
+/* Each directory shows what the host has in it beside ours, or ours alone. */
+static int list_dirs(struct pci_bus *bus, bool host_devices)
 {
 	char path[64];
 	int err = 0;
 
 	for (size_t i = 0; !err && i < ARRAY_LEN(listed); i++)
 		err = view_list_dir(bus->view, listed[i]);
+	for (size_t i = 0; !err && i < ARRAY_LEN(of_functions); i++)
+		err = host_devices ? view_list_dir(bus->view, of_functions[i])
+				   : view_own_dir(bus->view, of_functions[i]);
 	for (const struct pci_function *f = bus->functions; !err && f; f = f->next) {
 		snprintf(path, sizeof(path), "/sys/devices/pci%04x:00", f->at.domain);
 		err = view_list_dir(bus->view, path);
@@ -344,7 +350,7 @@ static int list_dirs(struct pci_bus *bus)
 	return err;
 }
 
-static int populate(struct pci_bus *bus)
+static int populate(struct pci_bus *bus, bool host_devices)
 {
 	const struct machine *m = bus->machine;
 	int err = add_common(bus);
@@ -354,10 +360,11 @@ static int populate(struct pci_bus *bus)
 	for (size_t i = 0; !err && i < m->nr_devices; i++)
 		if (pci_device_present(m->devices[i]))
 			err = pci_bus_add(bus, m->devices[i]);
-	return err ? err : list_dirs(bus);
+	return err ? err : list_dirs(bus, host_devices);
 }
 
-int pci_bus_create(struct machine *m, struct view *v, struct pci_bus **out)
+int pci_bus_create(struct machine *m, struct view *v, bool host_devices,
+		   struct pci_bus **out)
 {
 	struct pci_bus *bus = calloc(1, sizeof(*bus));
 	int err;
@@ -369,7 +376,7 @@ int pci_bus_create(struct machine *m, struct view *v, struct pci_bus **out)
 	pthread_mutex_init(&bus->lock, NULL);
 	pthread_mutex_init(&bus->groups, NULL);
 	pthread_cond_init(&bus->unused, NULL);
-	err = populate(bus);
+	err = populate(bus, host_devices);
 	*out = bus;
 	return err;
 }

@@ -98,9 +98,10 @@ struct pci_bus {
 	struct pci_driver *vfio;
 };
 
-/* Puts all that the machine shows into the view. *@out is to be destroyed also after a
- * failure. */
-int pci_bus_create(struct machine *m, struct view *v, struct pci_bus **out);
+/* Puts all that the machine shows into the view. @host_devices: those of the computer
+ * show as well. *@out is to be destroyed also after a failure. */
+int pci_bus_create(struct machine *m, struct view *v, bool host_devices,
+		   struct pci_bus **out);
 /* Whoever waits for clients to close a function stops waiting. Takes NULL. */
 void pci_bus_stop(struct pci_bus *bus);
 /* After the view, which refers to it. Takes NULL. */

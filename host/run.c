@@ -10,8 +10,8 @@
  *
  * Signals. The client is in our process group, so what the terminal sends (si_code
  * SI_KERNEL) reaches it without us; other signals are passed on to the client's first
- * process. Stopping and continuing are left to their default action, which does the same
- * to us as to the client: job control works as if we were not there.
+ * process. When that is stopped as jobs are, we stop, too, and not before, since it may
+ * have calls to make until then: job control works as if we were not there.
  *
  * We are the reaper of the client's orphans: their descent from us is what Yama lets us
  * look into them by.
@@ -47,6 +47,7 @@
 #include "host/process.h"
 #include "host/tracer.h"
 #include "host/view.h"
+#include "machine/accounting.h"
 #include "machine/files.h"
 #include "machine/machine.h"
 #include "vfio/pci_device.h"
@@ -70,6 +71,8 @@ struct session {
 	int signals;
 	bool ended; /* the first process; its status: */
 	int status;
+	int stopped; /* what the first process was stopped by; 0: nothing new */
+	bool hung_up;
 };
 
 void complain(const char *format, ...)
@@ -87,8 +90,8 @@ void complain(const char *format, ...)
 
 static int block_signals(struct session *s)
 {
-	static const int left[] = {SIGSEGV, SIGBUS, SIGFPE,  SIGILL,  SIGTRAP, SIGABRT,
-				   SIGSYS,  SIGURG, SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT};
+	static const int left[] = {SIGSEGV, SIGBUS,  SIGFPE, SIGILL,
+				   SIGTRAP, SIGABRT, SIGSYS, SIGURG};
 	sigset_t set;
 
 	sigfillset(&set);
@@ -174,9 +177,11 @@ static int make_host(struct session *s, const struct run_options *o)
 		return err;
 	err = view_create(&s->host.view);
 	if (!err)
-		err = pci_bus_create(s->host.machine, s->host.view, &s->host.pci);
+		err = pci_bus_create(s->host.machine, s->host.view, o->host_devices,
+				     &s->host.pci);
 	if (err) {
-		complain("cannot make a private directory for /dev and /sys: %s",
+		complain("cannot make a private directory for /dev and /sys: %s (see "
+			 "uiommufd doctor)",
 			 strerror(-err));
 		return err;
 	}
@@ -190,7 +195,7 @@ static int make_host(struct session *s, const struct run_options *o)
 	if (!err)
 		err = filter_create(&s->filter, o->selftest);
 	if (err)
-		complain("%s", strerror(-err));
+		complain("cannot begin: %s (see uiommufd doctor)", strerror(-err));
 	return err;
 }
 
@@ -252,38 +257,123 @@ static int start_client(struct session *s, const struct run_options *o)
 /* ---- serving ------------------------------------------------------------------ */
 
 /*
+ * A child that has ended; 0: none yet; -1: there is no child. One that has stopped is
+ * inject.c's, hides others, and is over soon: then there is a SIGCHLD.
+ */
+static pid_t next_ended(int options)
+{
+	siginfo_t si = {0};
+
+	while (!waitid(P_ALL, 0, &si, WEXITED | WNOWAIT | options)) {
+		if (si.si_code != CLD_TRAPPED && si.si_code != CLD_STOPPED)
+			return si.si_pid;
+		if (options & WNOHANG)
+			return 0;
+		usleep(1000);
+	}
+	return errno == EINTR ? 0 : -1;
+}
+
+/*
  * @options: WNOHANG, or 0 to wait until there is no child left. A tracer does this
  * itself, and nobody else may.
  */
 static void reap_children(struct session *s, int options)
 {
-	int status;
 	pid_t pid;
 
 	if (s->tracer) {
 		s->ended = tracer_has_ended(s->tracer, &s->status);
 		return;
 	}
-	while ((pid = waitpid(-1, &status, options)) > 0) {
-		if (pid != s->client.pid || s->ended)
+	while ((pid = next_ended(options)) > 0) {
+		int status;
+
+		if (waitpid(pid, &status, __WALL) != pid || pid != s->client.pid ||
+		    s->ended)
 			continue;
+		if (WIFSTOPPED(status)) {
+			s->stopped = WSTOPSIG(status);
+			continue;
+		}
 		s->ended = true;
 		s->status = status;
 	}
 }
 
+static bool is_job_stop(int sig)
+{
+	return sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
+}
+
+/*
+ * Returns when we are continued; at once where there is nobody who would do that (an
+ * orphaned process group). What is typed before it has returned stops us at once, as it
+ * would any process, and so the client only when we are continued again.
+ */
+static void stop_by(int sig)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	raise(sig);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+/*
+ * Who continues a job does that to its whole group, but maybe to us alone. (A tracer's
+ * waiting is left to it: then the client may be told twice.)
+ */
+static bool client_goes_on(struct session *s)
+{
+	siginfo_t si = {0};
+
+	return !s->tracer &&
+	       !waitid(P_PID, (id_t)s->client.pid, &si, WCONTINUED | WNOHANG) &&
+	       si.si_pid;
+}
+
+static void take_signal(struct session *s, const struct signalfd_siginfo *si)
+{
+	int sig = (int)si->ssi_signo;
+
+	if (sig == SIGCHLD) {
+		reap_children(s, WNOHANG | WUNTRACED);
+		return;
+	}
+	/* A terminal that is closed tells the leader of its session alone. */
+	if (sig == SIGHUP && si->ssi_code == SI_KERNEL && getsid(0) == getpid()) {
+		s->hung_up = true;
+		kill(s->client.pid, sig);
+		return;
+	}
+	if (is_job_stop(sig) && (s->ended || s->tracer)) {
+		stop_by(sig);
+		return;
+	}
+	if (sig == SIGPIPE || si->ssi_code == SI_KERNEL || s->ended ||
+	    (sig == SIGCONT && client_goes_on(s)))
+		return;
+	kill(s->client.pid, sig);
+}
+
 static void take_signals(struct session *s)
 {
 	struct signalfd_siginfo si;
+	int stopped;
 
-	while (read(s->signals, &si, sizeof(si)) == sizeof(si)) {
-		if (si.ssi_signo == SIGCHLD) {
-			reap_children(s, WNOHANG);
-			continue;
-		}
-		if (si.ssi_signo == SIGPIPE || si.ssi_code == SI_KERNEL || s->ended)
-			continue;
-		kill(s->client.pid, (int)si.ssi_signo);
+	while (read(s->signals, &si, sizeof(si)) == sizeof(si))
+		take_signal(s, &si);
+	stopped = s->stopped;
+	s->stopped = 0;
+	if (!s->ended && is_job_stop(stopped))
+		stop_by(stopped);
+	/* Its end would have told the others. */
+	if (s->ended && s->hung_up) {
+		s->hung_up = false;
+		kill(0, SIGHUP);
 	}
 }
 
@@ -338,6 +428,15 @@ static void let_go(struct files *files)
 	}
 }
 
+/* The errno does not tell, and few programs are tested as anyone but root. */
+static void explain_refusals(struct machine *m)
+{
+	if (accounting_has_refused(m->accounting))
+		complain("memory was not mapped (ENOMEM), since the program may not lock "
+			 "that much: raise ulimit -l, or run --extension "
+			 "unlimited-memlock");
+}
+
 /* Everything that clients held is let go; answers how much was left after that. */
 static int finish(struct session *s)
 {
@@ -346,8 +445,10 @@ static int finish(struct session *s)
 	pci_bus_stop(s->host.pci);
 	notify_destroy(s->notify);
 	tracer_destroy(s->tracer);
-	if (s->host.machine)
+	if (s->host.machine) {
 		let_go(s->host.machine->files);
+		explain_refusals(s->host.machine);
+	}
 	process_table_destroy(s->host.processes);
 	left = machine_destroy(s->host.machine);
 	kvm_vfios_destroy(s->host.kvm_vfios);
@@ -391,7 +492,9 @@ int run(const struct run_options *o)
 	if (!err)
 		err = block_signals(&s);
 	if (err) {
-		complain("%s", strerror(-err));
+		complain("cannot begin: %s (are there descriptors left, and is /proc "
+			 "mounted?)",
+			 strerror(-err));
 		return EXIT_OURS;
 	}
 	if (make_host(&s, o))

@@ -11,6 +11,7 @@ struct run_options {
 	const char **iommus;      /* the same */
 	const char *machine_file; /* NULL: none */
 	const char **extensions;  /* ends with NULL; NULL: none given */
+	bool host_devices;        /* show beside the machine's */
 	bool selftest;            /* the kernel's IOMMU_TEST_CMD */
 	bool log;
 	const char *log_file; /* NULL: standard error */

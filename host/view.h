@@ -110,6 +110,9 @@ int view_resolve(const struct view *v, const char *base, const char *path, bool 
  */
 const char *view_path_of(const struct view *v, const char *path);
 
+/* Is the store where the link, one of /proc's, leads? */
+bool view_holds(const struct view *v, const char *link);
+
 /* The device node with this number, or NULL. */
 const struct view_node *view_device(const struct view *v, dev_t rdev);
 

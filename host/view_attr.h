@@ -7,9 +7,10 @@
  * `store`), and ranges of bytes (`read`, `write`).
  *
  * An open of one (attr_file.c) is a virtual file. Its descriptor has one of the numbers
- * whose reads and writes are caught (host/call.h); what reads it by another number sees
- * what it was when it was opened, and cannot write to it, except as descriptor 1, where a
- * shell's redirection puts it.
+ * whose reads and writes are caught (host/call.h), and so has what dup(2) or fcntl(2)
+ * makes of it. dup2(2) may give it any other: by that number it reads as what it was when
+ * it was opened, and can be written to if the number is low (LOW_FDS), as those are that
+ * a shell's redirections use; else writing answers EPERM.
  *
  * Calls of an attribute are made with no lock held, several at a time. While one is at
  * work the attribute is not removed: view_remove() waits. So a call may remove any node

@@ -46,6 +46,7 @@ struct accounting {
 	const struct machine *machine;
 	pthread_mutex_t lock;
 	struct list users, processes, accounts;
+	bool refused;
 };
 
 static const struct pin_account_ops account_ops;
@@ -243,6 +244,7 @@ static int account_charge(struct pin_account *base, uint64_t pages)
 	pthread_mutex_lock(&acc->accounting->lock);
 	if (count && *count + pages > limit_of(acc->accounting, acc->process)) {
 		err = -ENOMEM;
+		acc->accounting->refused = true;
 	} else {
 		if (count)
 			*count += pages;
@@ -299,6 +301,16 @@ static const struct pin_account_ops account_ops = {
 	.get = account_get,
 	.put = account_put,
 };
+
+bool accounting_has_refused(struct accounting *a)
+{
+	bool refused;
+
+	pthread_mutex_lock(&a->lock);
+	refused = a->refused;
+	pthread_mutex_unlock(&a->lock);
+	return refused;
+}
 
 /* ---- for /proc
  * ------------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 #ifndef MACHINE_ACCOUNTING_H
 #define MACHINE_ACCOUNTING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/pages.h"
@@ -38,6 +39,9 @@ void accounting_destroy(struct accounting *a);
 int accounting_get(struct accounting *a, const struct client_owner *owner,
 		   enum account_mode mode, struct pin_account **out);
 enum account_mode accounting_mode(const struct pin_account *account);
+
+/* Has a limit refused anything so far? */
+bool accounting_has_refused(struct accounting *a);
 
 /* Pages that a process has pinned, and locked, for /proc/PID/status. */
 struct accounting_process {

@@ -287,8 +287,15 @@ static void appear(struct pci_device *vf)
 	pci_device_bind(vf);
 }
 
+static void tell_model(struct pci_device *pf, unsigned n)
+{
+	if (pf->ops.vfs)
+		pf->ops.vfs(pf->model, n);
+}
+
 static int enable(struct pci_device *pf, unsigned n)
 {
+	tell_model(pf, n);
 	for (unsigned i = 0; i < n; i++)
 		appear(pf->sriov.vfs[i]);
 	set_enabled(pf, n);
@@ -313,6 +320,7 @@ static int disable(struct pci_device *pf)
 		closed &= leave(pf->sriov.vfs[i]);
 	if (!closed)
 		return -EAGAIN;
+	tell_model(pf, 0);
 	set_enabled(pf, 0);
 	for (unsigned i = 0; i < n; i++)
 		set_present(pf->sriov.vfs[i], false);

@@ -199,6 +199,12 @@ struct uiommufd_device_ops {
 	 */
 	uint32_t (*config_read)(void *model, unsigned offset, unsigned size);
 	void (*config_write)(void *model, unsigned offset, unsigned size, uint32_t value);
+	/*
+	 * Of a device with SR-IOV: its first @n virtual functions are about to be enabled,
+	 * or 0: all of them have been disabled, nobody uses them any more. Not called
+	 * while a client's access is under way to any of them.
+	 */
+	void (*vfs)(void *model, unsigned n);
 };
 
 /* A name=value option given by the user ("vram=1G"). */

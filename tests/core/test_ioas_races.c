@@ -150,6 +150,7 @@ static void hold_start(struct holder *h, uint64_t iova)
 struct call {
 	pthread_t thread;
 	int (*run)(struct call *c);
+	struct ioas *ioas; /* for those that do not mean g.ioas */
 	uint64_t iova, length;
 	int rc;
 	_Atomic bool done;
@@ -449,15 +450,90 @@ static void revoke_spares_what_is_new(void **state)
 	}
 }
 
+static int do_revoke_first_half(struct call *c)
+{
+	struct dmabuf_revocation r = {0};
+
+	dmabuf_revocation_add(&r, g.buf);
+	atomic_store(&c->done, true);
+	dmabuf_revocation_finish(&r);
+	return 0;
+}
+
+/*
+ * What clears waits for the domain's remote copies, not what finishes the revocation: the
+ * domain may be gone by then.
+ */
+static void revoke_waits_for_remote_copies_at_once(void **state)
+{
+	struct call revoke = {.run = do_revoke_first_half};
+	unsigned phase;
+	bool early;
+
+	map_buffer(0, 0x10000);
+	domain_remote_enable(g.d);
+	phase = domain_remote_begin(g.d);
+	call_start(&revoke);
+	nap();
+	early = atomic_load(&revoke.done);
+	domain_remote_end(g.d, phase);
+	assert_int_equal(call_end(&revoke), 0);
+	assert_false(early);
+}
+
+static int do_unmap_elsewhere(struct call *c)
+{
+	uint64_t unmapped;
+
+	return ioas_unmap(c->ioas, c->iova, c->length, &unmapped);
+}
+
+/*
+ * A revoke that is just clearing waits for a domain. Until it has cleared no unmap takes
+ * an area of the buffer away, not even one that has no domain to wait for: its IOVAs
+ * would be free for other memory, which the revoke would then clear.
+ */
+static void revoke_keeps_its_areas(void **state)
+{
+	struct call revoke = {.run = do_revoke};
+	struct call unmap = {.run = do_unmap_elsewhere, .iova = 0x10000, .length = PAGE};
+	uint64_t iova = 0x10000;
+	struct pages *p;
+	bool early;
+
+	assert_int_equal(ioas_create(&unmap.ioas), 0);
+	assert_int_equal(pages_create_dmabuf(g.buf, 0, PAGE, true, false, &p), 0);
+	/* In this order, so that the area with a domain is the last that is cleared. */
+	assert_int_equal(ioas_map(unmap.ioas, p, 0, PAGE, RW, true, &iova), 0);
+	assert_int_equal(ioas_map(g.ioas, p, 0, PAGE, RW, true, &iova), 0);
+	pages_put(p);
+	port_mutex_lock(&g.d->lock);
+	call_start(&revoke);
+	nap();
+	call_start(&unmap);
+	nap();
+	early = atomic_load(&unmap.done);
+	port_mutex_unlock(&g.d->lock);
+	assert_int_equal(call_end(&unmap), 0);
+	assert_int_equal(call_end(&revoke), 0);
+	ioas_destroy(unmap.ioas);
+	assert_false(early);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(unmap_keeps_the_iova),      TEST(revoke_waits_for_unmap),
-		TEST(revoke_waits_for_remove),   TEST(others_wait_for_revoke),
-		TEST(half_made_area_made),       TEST(half_made_area_fails),
+		TEST(unmap_keeps_the_iova),
+		TEST(revoke_waits_for_unmap),
+		TEST(revoke_waits_for_remove),
+		TEST(others_wait_for_revoke),
+		TEST(half_made_area_made),
+		TEST(half_made_area_fails),
 		TEST(revoke_spares_what_is_new),
+		TEST(revoke_keeps_its_areas),
+		TEST(revoke_waits_for_remote_copies_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

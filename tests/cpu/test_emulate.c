@@ -29,6 +29,8 @@
 #define AF           FLAG_AF
 #define NOT_OF_AF    (FLAG_OF | FLAG_AF)
 #define NOT_MUL      (FLAG_SF | FLAG_ZF | FLAG_AF | FLAG_PF)
+#define NOT_SCAN     (FLAG_CF | FLAG_OF | FLAG_SF | FLAG_AF | FLAG_PF)
+#define NOT_COUNT    (FLAG_OF | FLAG_SF | FLAG_AF | FLAG_PF)
 #define NOT_BT       (FLAG_OF | FLAG_SF | FLAG_AF | FLAG_PF)
 
 enum need {
@@ -36,6 +38,7 @@ enum need {
 	AVX,
 	AVX512,
 	MOVBE,
+	BMI,
 };
 
 /* The text of each instruction, the flags that it leaves undefined, and what it needs. */
@@ -197,7 +200,103 @@ enum need {
 	I("vmovdqu64 (%rbx), %zmm17", 0, AVX512)                                         \
 	I("vmovdqu8 (%rbx), %ymm18", 0, AVX512)                                          \
 	I("vmovups 64(%rbx), %xmm31", 0, AVX512)                                         \
-	I("vmovntdq %zmm3, (%rbx)", 0, AVX512)
+	I("vmovntdq %zmm3, (%rbx)", 0, AVX512)                                           \
+	I("mulb (%rbx)", NOT_MUL, ANY)                                                   \
+	I("mulw (%rbx)", NOT_MUL, ANY)                                                   \
+	I("mull (%rbx)", NOT_MUL, ANY)                                                   \
+	I("mulq (%rbx)", NOT_MUL, ANY)                                                   \
+	I("imulb (%rbx)", NOT_MUL, ANY)                                                  \
+	I("imulw (%rbx)", NOT_MUL, ANY)                                                  \
+	I("imull (%rbx)", NOT_MUL, ANY)                                                  \
+	I("imulq (%rbx)", NOT_MUL, ANY)                                                  \
+	I("bsfw (%rbx), %ax", NOT_SCAN, ANY)                                             \
+	I("bsfq (%rbx), %rax", NOT_SCAN, ANY)                                            \
+	I("bsrl (%rbx), %edx", NOT_SCAN, ANY)                                            \
+	I("bsrq (%rbx), %r9", NOT_SCAN, ANY)                                             \
+	I("tzcntl (%rbx), %eax", NOT_COUNT, BMI)                                         \
+	I("tzcntw (%rbx), %cx", NOT_COUNT, BMI)                                          \
+	I("lzcntq (%rbx), %rax", NOT_COUNT, BMI)                                         \
+	I("lzcntw (%rbx), %ax", NOT_COUNT, BMI)                                          \
+	I("lzcntl (%rbx), %eax", NOT_COUNT, BMI)                                         \
+	I("popcntq (%rbx), %rax", 0, BMI)                                                \
+	I("popcntw (%rbx), %ax", 0, BMI)                                                 \
+	I("andn (%rbx), %rax, %rdx", FLAG_AF | FLAG_PF, BMI)                             \
+	I("andn (%rbx), %eax, %edx", FLAG_AF | FLAG_PF, BMI)                             \
+	I("shlx %rbp, (%rbx), %rax", 0, BMI)                                             \
+	I("shrx %ebp, (%rbx), %eax", 0, BMI)                                             \
+	I("sarx %rcx, (%rbx), %r9", 0, BMI)                                              \
+	I("rorx $9, (%rbx), %rax", 0, BMI)                                               \
+	I("rorx $33, (%rbx), %eax", 0, BMI)                                              \
+	I("lock cmpxchg8b 8(%rbx)", 0, ANY)                                              \
+	I("cmpxchg16b (%rbx)", 0, ANY)                                                   \
+	I("movddup (%rbx), %xmm1", 0, ANY)                                               \
+	I("pinsrb $7, (%rbx), %xmm1", 0, ANY)                                            \
+	I("pinsrw $5, (%rbx), %xmm1", 0, ANY)                                            \
+	I("pinsrq $1, (%rbx), %xmm1", 0, ANY)                                            \
+	I("pextrb $9, %xmm1, (%rbx)", 0, ANY)                                            \
+	I("pextrw $2, %xmm1, (%rbx)", 0, ANY)                                            \
+	I("pextrd $3, %xmm1, (%rbx)", 0, ANY)                                            \
+	I("extractps $2, %xmm1, (%rbx)", 0, ANY)                                         \
+	I("pcmpeqb (%rbx), %xmm1", 0, ANY)                                               \
+	I("pcmpeqw (%rbx), %xmm1", 0, ANY)                                               \
+	I("pcmpeqd (%rbx), %xmm9", 0, ANY)                                               \
+	I("pcmpeqq (%rbx), %xmm1", 0, ANY)                                               \
+	I("pxor (%rbx), %xmm1", 0, ANY)                                                  \
+	I("por (%rbx), %xmm1", 0, ANY)                                                   \
+	I("pand (%rbx), %xmm1", 0, ANY)                                                  \
+	I("pandn (%rbx), %xmm1", 0, ANY)                                                 \
+	I("xorps (%rbx), %xmm1", 0, ANY)                                                 \
+	I("ptest (%rbx), %xmm1", 0, ANY)                                                 \
+	I("vmaskmovps (%rbx), %ymm1, %ymm2", 0, AVX)                                     \
+	I("vmaskmovps %ymm1, %ymm2, (%rbx)", 0, AVX)                                     \
+	I("vmaskmovpd %xmm1, %xmm2, (%rbx)", 0, AVX)                                     \
+	I("vpmaskmovd (%rbx), %xmm1, %xmm2", 0, AVX)                                     \
+	I("vpmaskmovq (%rbx), %ymm1, %ymm2", 0, AVX)                                     \
+	I("vpmaskmovq %ymm1, %ymm2, 3(%rbx)", 0, AVX)                                    \
+	I("vpbroadcastb (%rbx), %ymm1", 0, AVX)                                          \
+	I("vpbroadcastw (%rbx), %xmm1", 0, AVX)                                          \
+	I("vpbroadcastq (%rbx), %ymm1", 0, AVX)                                          \
+	I("vbroadcastss (%rbx), %ymm1", 0, AVX)                                          \
+	I("vbroadcasti128 (%rbx), %ymm1", 0, AVX)                                        \
+	I("vmovddup (%rbx), %xmm1", 0, AVX)                                              \
+	I("vpinsrd $3, (%rbx), %xmm1, %xmm2", 0, AVX)                                    \
+	I("vinserti128 $1, (%rbx), %ymm1, %ymm2", 0, AVX)                                \
+	I("vextracti128 $1, %ymm1, (%rbx)", 0, AVX)                                      \
+	I("vpextrq $1, %xmm1, (%rbx)", 0, AVX)                                           \
+	I("vpcmpeqb (%rbx), %ymm1, %ymm2", 0, AVX)                                       \
+	I("vpxor (%rbx), %xmm1, %xmm2", 0, AVX)                                          \
+	I("vpandn (%rbx), %ymm1, %ymm2", 0, AVX)                                         \
+	I("vptest (%rbx), %ymm1", 0, AVX)                                                \
+	I("vmovdqu8 (%rbx), %zmm1{%k1}", 0, AVX512)                                      \
+	I("vmovdqu8 3(%rbx), %ymm1{%k2}{z}", 0, AVX512)                                  \
+	I("vmovdqu8 %zmm20, 5(%rbx){%k3}", 0, AVX512)                                    \
+	I("vmovdqu16 (%rbx), %xmm4{%k4}", 0, AVX512)                                     \
+	I("vmovdqu16 (%rbx), %zmm4{%k4}{z}", 0, AVX512)                                  \
+	I("vmovdqu16 %ymm4, (%rbx){%k5}", 0, AVX512)                                     \
+	I("vmovdqu32 (%rbx), %zmm30{%k6}", 0, AVX512)                                    \
+	I("vmovdqu32 %xmm30, 1(%rbx){%k6}", 0, AVX512)                                   \
+	I("vmovdqu64 (%rbx), %ymm9{%k7}{z}", 0, AVX512)                                  \
+	I("vmovdqu64 (%rbx), %zmm9{%k1}", 0, AVX512)                                     \
+	I("vmovdqu64 %zmm9, (%rbx){%k7}", 0, AVX512)                                     \
+	I("vmovdqa32 (%rbx), %zmm2{%k1}{z}", 0, AVX512)                                  \
+	I("vmovdqa64 %ymm2, (%rbx){%k2}", 0, AVX512)                                     \
+	I("vmovups (%rbx), %zmm2{%k3}", 0, AVX512)                                       \
+	I("vmovapd %zmm2, (%rbx){%k4}", 0, AVX512)                                       \
+	I("vmovss (%rbx), %xmm3{%k1}", 0, AVX512)                                        \
+	I("vmovss (%rbx), %xmm3{%k1}{z}", 0, AVX512)                                     \
+	I("vmovsd %xmm3, (%rbx){%k2}", 0, AVX512)                                        \
+	I("vpbroadcastd (%rbx), %zmm3", 0, AVX512)                                       \
+	I("vpbroadcastb (%rbx), %zmm19", 0, AVX512)                                      \
+	I("vpcmpub $4, (%rbx), %ymm1, %k1", 0, AVX512)                                   \
+	I("vpcmpub $4, (%rbx), %zmm1, %k1{%k2}", 0, AVX512)                              \
+	I("vpcmpb $1, (%rbx), %zmm1, %k3", 0, AVX512)                                    \
+	I("vpcmpuw $6, (%rbx), %xmm1, %k4", 0, AVX512)                                   \
+	I("vpcmpd $2, (%rbx), %zmm1, %k5{%k3}", 0, AVX512)                               \
+	I("vpcmpuq $5, (%rbx), %zmm1, %k6", 0, AVX512)                                   \
+	I("vpcmpeqb (%rbx), %zmm2, %k7", 0, AVX512)                                      \
+	I("vpcmpeqd (%rbx), %ymm2, %k7{%k1}", 0, AVX512)                                 \
+	I("vpxorq (%rbx), %zmm1, %zmm18", 0, AVX512)                                     \
+	I("vpord (%rbx), %ymm1, %ymm2", 0, AVX512)
 
 /* The code: each instruction, followed by a return. */
 /* clang-format off */
@@ -341,6 +440,10 @@ static bool has(enum need need)
 	case AVX512:
 		return __builtin_cpu_supports("avx512bw") &&
 		       __builtin_cpu_supports("avx512vl");
+	case BMI:
+		return __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+		       __builtin_cpu_supports("lzcnt") &&
+		       __builtin_cpu_supports("popcnt");
 	case MOVBE:
 		return __get_cpuid(1, &a, &b, &c, &d) && c & bit_MOVBE;
 	default:
@@ -407,6 +510,13 @@ static void compare_vectors(const struct world *w)
 		assert_int_equal(there, vectors_get(&e, i, b));
 		if (there)
 			assert_memory_equal(a, b, sizeof(a));
+	}
+	for (unsigned k = 0; k < 8; k++) {
+		uint64_t a, b;
+
+		assert_int_equal(vectors_get_mask(&s, k, &a),
+				 vectors_get_mask(&e, k, &b));
+		assert_int_equal(a, b);
 	}
 }
 
@@ -556,8 +666,57 @@ static void test_errors(void **state)
 
 	assert_int_equal(EMULATE(&w, &s, "\x0f\x0b"), -EOPNOTSUPP); /* ud2 */
 	assert_int_equal(EMULATE(&w, &s, "\x66"), -EOPNOTSUPP);     /* cut off */
-	/* With a mask: vmovdqu64 (%rbx), %zmm1{%k1} */
-	assert_int_equal(EMULATE(&w, &s, "\x62\xf1\xfe\x49\x6f\x0b"), -EOPNOTSUPP);
+	/* vpaddd (%rbx), %xmm1, %xmm1 */
+	assert_int_equal(EMULATE(&w, &s, "\xc5\xf1\xfe\x0b"), -EOPNOTSUPP);
+}
+
+/* What a mask does not name is not accessed; what it does, row by row. */
+static void test_mask(void **state)
+{
+	static const char load_k1[] = "\x62\xf1\xfe\x49\x6f\x0b"; /* (%rbx), %zmm1 */
+	static struct world w;
+	struct cpu_state s;
+
+	if (!has(AVX512))
+		skip();
+	begin(&w, &s);
+	assert_int_equal(get_vectors(&w, &s), 0);
+	s.gpr[CPU_RBX] = (uintptr_t)w.memory + MEMORY_BYTES - 16;
+	assert_true(vectors_put_mask(&s, 1, 0x3));
+	assert_int_equal(EMULATE(&w, &s, load_k1), 0);
+	assert_int_equal(w.loads, 1);
+	assert_true(vectors_put_mask(&s, 1, 0x7));
+	assert_int_equal(EMULATE(&w, &s, load_k1), -EFAULT);
+	s.gpr[CPU_RBX] = (uintptr_t)w.memory;
+	w.loads = 0;
+	assert_true(vectors_put_mask(&s, 1, 0xb6));
+	assert_int_equal(EMULATE(&w, &s, load_k1), 0);
+	assert_int_equal(w.loads, 3);
+	assert_true(vectors_put_mask(&s, 1, 0));
+	assert_int_equal(EMULATE(&w, &s, load_k1), 0);
+	assert_int_equal(w.loads, 3);
+}
+
+static void test_jump(void **state)
+{
+	static struct world w;
+	struct cpu_state s;
+	uint64_t to = 0x123456789a, back;
+
+	begin(&w, &s);
+	memcpy(w.copy + MEMORY_BYTES / 2, &to, 8);
+	s.gpr[CPU_RSP] = (uintptr_t)w.memory + 64;
+	assert_int_equal(EMULATE(&w, &s, "\xff\x23"), 0); /* jmp *(%rbx) */
+	assert_int_equal(s.rip, to);
+	assert_int_equal(EMULATE(&w, &s, "\xff\x13"), 0); /* call *(%rbx) */
+	assert_int_equal(s.rip, to);
+	assert_int_equal(s.gpr[CPU_RSP], (uintptr_t)w.memory + 56);
+	memcpy(&back, w.copy + 56, 8);
+	assert_int_equal(back, 0x1002);
+	s.gpr[CPU_RBX] = 8;
+	assert_int_equal(EMULATE(&w, &s, "\xff\x13"), -EFAULT);
+	assert_int_equal(s.rip, 0x1000);
+	assert_int_equal(s.gpr[CPU_RSP], (uintptr_t)w.memory + 56);
 }
 
 /* Anything: it is refused, or done, and nothing worse. */
@@ -584,6 +743,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_as_the_cpu), cmocka_unit_test(test_accesses),
 		cmocka_unit_test(test_whole),      cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_mask),       cmocka_unit_test(test_jump),
 		cmocka_unit_test(test_garbage),
 	};
 	const char *given = getenv("SEED");

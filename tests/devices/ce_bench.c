@@ -36,17 +36,14 @@ int bench_setup(void **state)
 
 	if (fake_device_create(&copy_engine_model, NULL, 0, false, &b->dev))
 		return -1;
-	b->ram = calloc(1, RAM_BYTES);
-	b->peer = calloc(1, PEER_BYTES);
-	b->ro = calloc(1, 4096);
-	b->ring = calloc(RING_SIZE, sizeof(*b->ring));
 	b->vram = b->dev->bar_memory[2];
-	fake_map(b->dev, RAM_IOVA, b->ram, RAM_BYTES, FAKE_RW);
-	fake_map(b->dev, PEER_IOVA, b->peer, PEER_BYTES, FAKE_RW);
+	b->ram = fake_map_new(b->dev, RAM_IOVA, RAM_BYTES, FAKE_RW);
+	b->peer = fake_map_new(b->dev, PEER_IOVA, PEER_BYTES, FAKE_RW);
 	fake_map_endless(b->dev, ENDLESS_RAM_IOVA, b->ram, RAM_BYTES);
 	fake_map_endless(b->dev, ENDLESS_PEER_IOVA, b->peer, PEER_BYTES);
-	fake_map(b->dev, RO_IOVA, b->ro, 4096, FAKE_READ);
-	fake_map(b->dev, RING_IOVA, b->ring, RING_SIZE * sizeof(*b->ring), FAKE_READ);
+	b->ro = fake_map_new(b->dev, RO_IOVA, 4096, FAKE_READ);
+	b->ring =
+		fake_map_new(b->dev, RING_IOVA, RING_SIZE * sizeof(*b->ring), FAKE_READ);
 	bench_start(b);
 	*state = b;
 	return 0;
@@ -57,10 +54,6 @@ int bench_teardown(void **state)
 	struct bench *b = *state;
 
 	fake_device_destroy(b->dev);
-	free(b->ram);
-	free(b->peer);
-	free(b->ro);
-	free(b->ring);
 	free(b);
 	return 0;
 }

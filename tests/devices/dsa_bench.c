@@ -7,16 +7,13 @@ static int setup(void **state, const struct uiommufd_option *options, size_t n)
 
 	if (fake_device_create(&dsa_model, options, n, false, &b->dev))
 		return -1;
-	b->ram = calloc(1, RAM_BYTES);
-	b->peer = calloc(1, PEER_BYTES);
-	b->ro = calloc(1, 4096);
-	b->list = calloc(LIST_SIZE, sizeof(*b->list));
-	b->records = calloc(RECORDS, sizeof(*b->records));
-	fake_map(b->dev, RAM_IOVA, b->ram, RAM_BYTES, FAKE_RW);
-	fake_map(b->dev, PEER_IOVA, b->peer, PEER_BYTES, FAKE_RW);
-	fake_map(b->dev, RO_IOVA, b->ro, 4096, FAKE_READ);
-	fake_map(b->dev, LIST_IOVA, b->list, LIST_SIZE * sizeof(*b->list), FAKE_READ);
-	fake_map(b->dev, DONE_IOVA, b->records, RECORDS * sizeof(*b->records), FAKE_RW);
+	b->ram = fake_map_new(b->dev, RAM_IOVA, RAM_BYTES, FAKE_RW);
+	b->peer = fake_map_new(b->dev, PEER_IOVA, PEER_BYTES, FAKE_RW);
+	b->ro = fake_map_new(b->dev, RO_IOVA, 4096, FAKE_READ);
+	b->list =
+		fake_map_new(b->dev, LIST_IOVA, LIST_SIZE * sizeof(*b->list), FAKE_READ);
+	b->records =
+		fake_map_new(b->dev, DONE_IOVA, RECORDS * sizeof(*b->records), FAKE_RW);
 	bench_configure(b);
 	*state = b;
 	return 0;
@@ -42,11 +39,6 @@ int bench_teardown(void **state)
 	struct bench *b = *state;
 
 	fake_device_destroy(b->dev);
-	free(b->ram);
-	free(b->peer);
-	free(b->ro);
-	free(b->list);
-	free(b->records);
 	free(b);
 	return 0;
 }

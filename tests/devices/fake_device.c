@@ -36,31 +36,56 @@ static void make_bars(struct uiommufd_device *dev)
 static void fake_free(struct uiommufd_device *dev)
 {
 	free_bars(dev);
+	for (unsigned i = 0; i < FAKE_REGIONS; i++)
+		free(dev->memory[i]);
 	pthread_mutex_destroy(&dev->regs);
 	pthread_rwlock_destroy(&dev->space);
 	free(dev);
+}
+
+static struct uiommufd_device *fake_alloc(bool fail_channel)
+{
+	struct uiommufd_device *dev = calloc(1, sizeof(*dev));
+
+	if (!dev)
+		return NULL;
+	pthread_mutex_init(&dev->regs, NULL);
+	pthread_rwlock_init(&dev->space, NULL);
+	dev->attached = dev->master = true;
+	dev->fail_channel = fail_channel;
+	return dev;
+}
+
+static int power_on(struct uiommufd_device *dev, const struct uiommufd_model *model,
+		    const struct uiommufd_option *options, size_t n)
+{
+	int err = model->create(dev, options, n, &dev->desc, &dev->ops, &dev->model);
+	if (err)
+		return err; /* the caller reads dev->error and destroys it */
+	make_bars(dev);
+	fake_reset(dev, UIOMMUFD_RESET_POWER_ON);
+	return 0;
 }
 
 int fake_device_create(const struct uiommufd_model *model,
 		       const struct uiommufd_option *options, size_t n, bool fail_channel,
 		       struct uiommufd_device **out)
 {
-	struct uiommufd_device *dev = calloc(1, sizeof(*dev));
-	int err;
+	*out = fake_alloc(fail_channel);
+	return *out ? power_on(*out, model, options, n) : -ENOMEM;
+}
 
-	if (!dev)
+int fake_device_create_vf(struct uiommufd_device *pf, unsigned index, bool fail_channel,
+			  struct uiommufd_device **out)
+{
+	const struct uiommufd_sriov *sriov = pf->desc.sriov;
+
+	*out = fake_alloc(fail_channel);
+	if (!*out)
 		return -ENOMEM;
-	pthread_mutex_init(&dev->regs, NULL);
-	pthread_rwlock_init(&dev->space, NULL);
-	dev->attached = dev->master = true;
-	dev->fail_channel = fail_channel;
-	*out = dev;
-	err = model->create(dev, options, n, &dev->desc, &dev->ops, &dev->model);
-	if (err)
-		return err; /* the caller reads dev->error and destroys it */
-	make_bars(dev);
-	fake_reset(dev, UIOMMUFD_RESET_POWER_ON);
-	return 0;
+	(*out)->pf = pf;
+	(*out)->vf_index = index;
+	return power_on(*out, sriov->vf, sriov->vf_options, sriov->nr_vf_options);
 }
 
 void fake_device_destroy(struct uiommufd_device *dev)
@@ -92,6 +117,18 @@ void fake_map_pasid(struct uiommufd_device *dev, uint32_t pasid, uint64_t iova,
 		    void *memory, uint64_t bytes, unsigned perm)
 {
 	add_region(dev, (struct fake_region){iova, bytes, memory, bytes, perm, pasid});
+}
+
+void *fake_map_new(struct uiommufd_device *dev, uint64_t iova, uint64_t bytes,
+		   unsigned perm)
+{
+	unsigned i = 0;
+
+	while (dev->memory[i])
+		i++;
+	dev->memory[i] = calloc(1, bytes);
+	fake_map(dev, iova, dev->memory[i], bytes, perm);
+	return dev->memory[i];
 }
 
 void fake_map_endless(struct uiommufd_device *dev, uint64_t iova, void *memory,
@@ -234,9 +271,10 @@ void uiommufd_intx(struct uiommufd_device *dev, bool asserted)
 
 void *uiommufd_pf_model(struct uiommufd_device *vf, unsigned *index)
 {
-	(void)index;
-	(void)vf;
-	return NULL;
+	if (!vf->pf)
+		return NULL;
+	*index = vf->vf_index;
+	return vf->pf->model;
 }
 
 /* Space held. Where @iova is and how many bytes follow, or why it is nowhere. */

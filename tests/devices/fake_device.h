@@ -41,6 +41,7 @@ struct uiommufd_device {
 	struct fake_region regions[FAKE_REGIONS];
 	bool attached, master;
 	void *bar_memory[UIOMMUFD_BARS];
+	void *memory[FAKE_REGIONS]; /* fake_map_new()'s */
 	atomic_uint irqs[FAKE_VECTORS];
 	atomic_bool intx;      /* the level of the line */
 	atomic_ulong accesses; /* DMA accesses so far */
@@ -52,6 +53,8 @@ struct uiommufd_device {
 	bool (*page)(struct uiommufd_device *dev, uint32_t pasid, uint64_t iova,
 		     bool write);
 	void *page_arg;
+	struct uiommufd_device *pf; /* of a virtual function */
+	unsigned vf_index;
 	char error[256];
 };
 
@@ -59,6 +62,9 @@ struct uiommufd_device {
 int fake_device_create(const struct uiommufd_model *model,
 		       const struct uiommufd_option *options, size_t n, bool fail_channel,
 		       struct uiommufd_device **out);
+/* A virtual function of @pf, which is told of it by its ops.vfs, by the test. */
+int fake_device_create_vf(struct uiommufd_device *pf, unsigned index, bool fail_channel,
+			  struct uiommufd_device **out);
 void fake_device_destroy(struct uiommufd_device *dev);
 
 void fake_map(struct uiommufd_device *dev, uint64_t iova, void *memory, uint64_t bytes,
@@ -66,6 +72,9 @@ void fake_map(struct uiommufd_device *dev, uint64_t iova, void *memory, uint64_t
 /* The same for requests with a PASID. */
 void fake_map_pasid(struct uiommufd_device *dev, uint32_t pasid, uint64_t iova,
 		    void *memory, uint64_t bytes, unsigned perm);
+/* Zeroed memory, mapped, that goes with the device; at most FAKE_REGIONS of them. */
+void *fake_map_new(struct uiommufd_device *dev, uint64_t iova, uint64_t bytes,
+		   unsigned perm);
 /* A region of 1 TiB that shows @memory over and over: work that does not end. */
 void fake_map_endless(struct uiommufd_device *dev, uint64_t iova, void *memory,
 		      uint64_t bytes);

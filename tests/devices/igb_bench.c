@@ -31,18 +31,41 @@ void igb_phy_set(struct igb_bench *b, unsigned reg, uint16_t value)
 	assert_int_equal(igb_get(b, IGB_MDIC) & (MDIC_READY | MDIC_ERROR), MDIC_READY);
 }
 
-int igb_bench_setup(void **state)
+uint32_t igb_queue_get(struct igb_bench *b, uint32_t offset)
 {
-	struct igb_bench *b = calloc(1, sizeof(*b));
+	return igb_get(b, offset + 0x100 * b->queue);
+}
 
-	if (fake_device_create(&igb_model, NULL, 0, false, &b->dev))
-		return -1;
+void igb_queue_set(struct igb_bench *b, uint32_t offset, uint32_t value)
+{
+	igb_set(b, offset + 0x100 * b->queue, value);
+}
+
+void igb_bench_init(struct igb_bench *b, struct uiommufd_device *dev)
+{
+	b->dev = dev;
 	b->memory = calloc(1, IGB_MEMORY_BYTES);
 	b->tx = (void *)(b->memory + (IGB_TX_RING - IGB_MEMORY));
 	b->rx = (void *)(b->memory + (IGB_RX_RING - IGB_MEMORY));
 	b->tx_buffer = b->memory + (IGB_TX_BUFFER - IGB_MEMORY);
 	b->rx_buffer = b->memory + (IGB_RX_BUFFER - IGB_MEMORY);
 	fake_map(b->dev, IGB_MEMORY, b->memory, IGB_MEMORY_BYTES, FAKE_RW);
+}
+
+void igb_bench_finish(struct igb_bench *b)
+{
+	fake_device_destroy(b->dev);
+	free(b->memory);
+}
+
+int igb_bench_setup(void **state)
+{
+	struct igb_bench *b = calloc(1, sizeof(*b));
+	struct uiommufd_device *dev;
+
+	if (fake_device_create(&igb_model, NULL, 0, false, &dev))
+		return -1;
+	igb_bench_init(b, dev);
 	*state = b;
 	return 0;
 }
@@ -51,8 +74,7 @@ int igb_bench_teardown(void **state)
 {
 	struct igb_bench *b = *state;
 
-	fake_device_destroy(b->dev);
-	free(b->memory);
+	igb_bench_finish(b);
 	free(b);
 	return 0;
 }
@@ -70,29 +92,34 @@ void igb_post_buffers(struct igb_bench *b)
 		post_buffer(b, i);
 }
 
-void igb_start(struct igb_bench *b)
+void igb_start_queue(struct igb_bench *b)
 {
 	b->tx_tail = 0;
 	b->rx_at = 0;
+	igb_post_buffers(b);
+	igb_queue_set(b, 0x3800, IGB_TX_RING);
+	igb_queue_set(b, 0x3804, 0);
+	igb_queue_set(b, 0x3808, IGB_RING_ENTRIES * 16);
+	igb_queue_set(b, 0x3810, 0);
+	igb_queue_set(b, 0x3818, 0);
+	igb_queue_set(b, 0x3828, QUEUE_ENABLE);
+	igb_queue_set(b, 0x2800, IGB_RX_RING);
+	igb_queue_set(b, 0x2804, 0);
+	igb_queue_set(b, 0x2808, IGB_RING_ENTRIES * 16);
+	igb_queue_set(b, 0x280c, 1u << 25);
+	igb_queue_set(b, 0x2810, 0);
+	igb_queue_set(b, 0x2828, QUEUE_ENABLE);
+	igb_queue_set(b, 0x2818, IGB_RING_ENTRIES - 1);
+}
+
+void igb_start(struct igb_bench *b)
+{
 	igb_set(b, IGB_CTRL, igb_get(b, IGB_CTRL) | CTRL_SLU);
 	igb_phy_set(b, PHY_CONTROL, 0x4140);
-	igb_post_buffers(b);
-	igb_set(b, 0x3800, IGB_TX_RING);
-	igb_set(b, 0x3804, 0);
-	igb_set(b, 0x3808, IGB_RING_ENTRIES * 16);
-	igb_set(b, 0x3810, 0);
-	igb_set(b, 0x3818, 0);
-	igb_set(b, 0x3828, QUEUE_ENABLE);
-	igb_set(b, 0x2800, IGB_RX_RING);
-	igb_set(b, 0x2804, 0);
-	igb_set(b, 0x2808, IGB_RING_ENTRIES * 16);
-	igb_set(b, 0x280c, 1u << 25);
-	igb_set(b, 0x2810, 0);
-	igb_set(b, 0x2828, QUEUE_ENABLE);
-	igb_set(b, 0x2818, IGB_RING_ENTRIES - 1);
+	igb_start_queue(b);
 	igb_set(b, IGB_RCTL, RCTL_RXEN | RCTL_UPE | RCTL_MPE | RCTL_BAM | RCTL_SECRC);
 	igb_set(b, IGB_TCTL, TCTL_EN | TCTL_PSP);
-	assert_true(igb_get(b, 0x3828) & igb_get(b, 0x2828) & QUEUE_ENABLE);
+	assert_true(igb_queue_get(b, 0x3828) & igb_queue_get(b, 0x2828) & QUEUE_ENABLE);
 	igb_get(b, IGB_ICR);
 }
 
@@ -110,7 +137,7 @@ void igb_fill_frame(struct igb_bench *b, uint32_t bytes, unsigned seed)
 void igb_post_tx(struct igb_bench *b, uint32_t tail)
 {
 	b->tx_tail = tail;
-	igb_set(b, 0x3818, tail);
+	igb_queue_set(b, 0x3818, tail);
 }
 
 void igb_send_flags(struct igb_bench *b, uint32_t bytes, uint32_t flags)
@@ -139,7 +166,7 @@ void igb_expect(struct igb_bench *b, uint32_t bytes, unsigned seed)
 	for (uint32_t i = 0; i < bytes; i++)
 		assert_int_equal(got[i], content(i, seed));
 	post_buffer(b, b->rx_at);
-	igb_set(b, 0x2818, b->rx_at);
+	igb_queue_set(b, 0x2818, b->rx_at);
 	b->rx_at = (b->rx_at + 1) % IGB_RING_ENTRIES;
 }
 
@@ -161,7 +188,7 @@ static void wait_quiet(struct igb_bench *b)
 
 void igb_settle(struct igb_bench *b)
 {
-	while (igb_get(b, 0x3810) != igb_get(b, 0x3818))
+	while (igb_queue_get(b, 0x3810) != igb_queue_get(b, 0x3818))
 		sched_yield();
 	wait_quiet(b);
 }

@@ -31,14 +31,19 @@ struct igb_bench_desc {
 	uint32_t w2, w3;
 };
 
+/* Its driver uses one queue of each kind. */
 struct igb_bench {
 	struct uiommufd_device *dev;
+	unsigned queue; /* below 4 */
 	uint8_t *memory;
 	struct igb_bench_desc *tx, *rx;
 	uint8_t *tx_buffer, *rx_buffer;
 	uint32_t tx_tail, rx_at;
 };
 
+/* Memory for a device; and the end of both. */
+void igb_bench_init(struct igb_bench *b, struct uiommufd_device *dev);
+void igb_bench_finish(struct igb_bench *b);
 int igb_bench_setup(void **state);
 int igb_bench_teardown(void **state);
 #define igb_test(f)                                                                      \
@@ -54,6 +59,11 @@ void igb_phy_set(struct igb_bench *b, unsigned reg, uint16_t value);
  * receive buffers but one posted.
  */
 void igb_start(struct igb_bench *b);
+/* The same of the queue only: rings and buffers. */
+void igb_start_queue(struct igb_bench *b);
+/* Registers of the queue: as they are called of queue 0. */
+uint32_t igb_queue_get(struct igb_bench *b, uint32_t offset);
+void igb_queue_set(struct igb_bench *b, uint32_t offset, uint32_t value);
 /* Receive buffers [0, entries) as the driver posts them. */
 void igb_post_buffers(struct igb_bench *b);
 /* Content that depends on @seed; the addresses are unicast. */

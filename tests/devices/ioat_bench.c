@@ -8,16 +8,12 @@ int bench_setup(void **state)
 
 	if (fake_device_create(&ioat_model, &option, 1, false, &b->dev))
 		return -1;
-	b->ram = calloc(1, RAM_BYTES);
-	b->peer = calloc(1, PEER_BYTES);
-	b->ro = calloc(1, 4096);
-	b->done = calloc(1, 4096);
-	b->ring = calloc(RING_SIZE, sizeof(*b->ring));
-	fake_map(b->dev, RAM_IOVA, b->ram, RAM_BYTES, FAKE_RW);
-	fake_map(b->dev, PEER_IOVA, b->peer, PEER_BYTES, FAKE_RW);
-	fake_map(b->dev, RO_IOVA, b->ro, 4096, FAKE_READ);
-	fake_map(b->dev, DONE_IOVA & ~UINT64_C(4095), b->done, 4096, FAKE_RW);
-	fake_map(b->dev, RING_IOVA, b->ring, RING_SIZE * sizeof(*b->ring), FAKE_READ);
+	b->ram = fake_map_new(b->dev, RAM_IOVA, RAM_BYTES, FAKE_RW);
+	b->peer = fake_map_new(b->dev, PEER_IOVA, PEER_BYTES, FAKE_RW);
+	b->ro = fake_map_new(b->dev, RO_IOVA, 4096, FAKE_READ);
+	b->done = fake_map_new(b->dev, DONE_IOVA & ~UINT64_C(4095), 4096, FAKE_RW);
+	b->ring =
+		fake_map_new(b->dev, RING_IOVA, RING_SIZE * sizeof(*b->ring), FAKE_READ);
 	fake_write(b->dev, 0, R_INTRCTRL, 1, 9);
 	bench_start(b);
 	*state = b;
@@ -29,11 +25,6 @@ int bench_teardown(void **state)
 	struct bench *b = *state;
 
 	fake_device_destroy(b->dev);
-	free(b->ram);
-	free(b->peer);
-	free(b->ro);
-	free(b->done);
-	free(b->ring);
 	free(b);
 	return 0;
 }

@@ -347,6 +347,27 @@ static void test_command_interrupt(void **state)
 	assert_int_equal(reg(b, R_CMDSTS, 4), 0x21);
 }
 
+/* What a reset of the device leaves as it is. */
+static void test_reset_device(void **state)
+{
+	struct bench *b = *state;
+	struct hw_desc d = desc(b, OP_NOOP, 0, 0, 0);
+
+	set_reg(b, R_CMD, 4, 1u << 31 | DRAIN_ALL << 20);
+	d.record = NOWHERE;
+	submit(b, 0, &d);
+	assert_int_equal(wait_swerr(b), 0x1a);
+	assert_int_equal(reg(b, R_INTCAUSE, 4), 2);
+	assert_int_equal(command(b, RESET_DEVICE, 0), 0);
+	assert_int_equal(reg(b, R_INTCAUSE, 4), 0);
+	assert_int_equal(wait_swerr(b), 0x1a);
+	set_reg(b, R_CMD, 4, 1u << 31 | RESET_DEVICE << 20);
+	bench_wait_irqs(b, 0, 2);
+	assert_int_equal(reg(b, R_INTCAUSE, 4), 2);
+	fake_reset(b->dev, UIOMMUFD_RESET_FUNCTION);
+	assert_int_equal(reg(b, R_SWERR, 8), 0);
+}
+
 static void test_drain(void **state)
 {
 	struct bench *b = *state;
@@ -523,6 +544,7 @@ int main(void)
 		TEST(test_queue_errors),
 		TEST(test_configuration_errors),
 		TEST(test_command_interrupt),
+		TEST(test_reset_device),
 		TEST(test_drain),
 		TEST(test_abort),
 		TEST(test_function_reset_while_busy),

@@ -45,13 +45,18 @@ static bool enqcmd(struct bench *b, unsigned wq, unsigned page, const struct hw_
 	return write_64(b, 2, wq * 16384 + page, d, true);
 }
 
-static void wait_record(struct bench *b, const struct hw_record *r, unsigned status)
+static unsigned wait_status(struct bench *b, const struct hw_record *r)
 {
 	while (!__atomic_load_n(&r->status, __ATOMIC_ACQUIRE))
 		sched_yield();
 	pthread_rwlock_rdlock(&b->dev->space);
 	pthread_rwlock_unlock(&b->dev->space);
-	assert_int_equal(r->status, status);
+	return r->status;
+}
+
+static void wait_record(struct bench *b, const struct hw_record *r, unsigned status)
+{
+	assert_int_equal(wait_status(b, r), status);
 }
 
 static struct hw_desc fill(struct bench *b, uint32_t pasid, unsigned byte)
@@ -201,12 +206,16 @@ static void test_batch(void **state)
 	struct seven s = attach(b, SEVEN);
 	struct hw_desc list[3], batch = desc(b, OP_BATCH, 0, RAM_IOVA + 4096, 3);
 
+	set_reg(b, R_PERM + 2 * 8, 4, 8 | SEVEN << 12);
+
 	for (unsigned i = 0; i < 3; i++) {
 		list[i] = fill(b, i * 5, 0x70 + i);
 		list[i].dst += i;
 	}
+	list[2].flags |= RCI;
+	list[2].vector = 2;
 	memcpy(s.ram + 4096, list, sizeof(list));
-	batch.pasid = SEVEN;
+	batch.pasid = SEVEN | PRIV;
 	reconfigure(b, 3, 8, SHARED);
 	assert_true(enqcmd(b, 3, LIMITED, &batch));
 	wait_record(b, sevens(b, &s, &batch), 1);
@@ -214,6 +223,7 @@ static void test_batch(void **state)
 		assert_int_equal(s.ram[i], 0x70 + i);
 		assert_int_equal(sevens(b, &s, &list[i])->status, 1);
 	}
+	bench_wait_irqs(b, 2, 1);
 	detach(b, &s);
 }
 
@@ -318,9 +328,21 @@ static void test_abort_pasid(void **state)
 {
 	struct bench *b = *state;
 	struct seven s = attach(b, SEVEN);
-	struct hw_desc busy, its[3], own;
+	struct hw_desc busy, plain, its[3], own;
 
 	reconfigure(b, 1, 32, SHARED);
+	busy = run_long(b, 0);
+	plain = desc(b, OP_NOOP, 0, 0, 0);
+	submit(b, 2, &plain);
+	/* What is of no PASID is not of 0, either. */
+	set_reg(b, R_CMD, 4, ABORT_PASID << 20);
+	assert_int_equal(reg(b, R_CMDSTS, 4), 1u << 31);
+	assert_int_equal(reg(b, R_WQS + 2 * 64 + 24, 2), 1);
+	assert_int_equal(wait_for(b, &busy)->status, 1);
+	assert_int_equal(wait_for(b, &plain)->status, 1);
+	while (reg(b, R_CMDSTS, 4))
+		sched_yield();
+
 	busy = run_long(b, 0);
 	for (unsigned i = 0; i < 3; i++) {
 		its[i] = fill(b, SEVEN, 0x70 + i);
@@ -330,7 +352,7 @@ static void test_abort_pasid(void **state)
 	}
 	set_reg(b, R_CMD, 4, ABORT_PASID << 20 | SEVEN);
 	assert_int_equal(reg(b, R_WQS + 64 + 24, 2), 3);
-	/* Not what the engine executes, which has none, not even 0. */
+	/* Nor what the engine executes. */
 	assert_int_equal(record_of(b, &busy)->status, 0);
 	assert_int_equal(wait_for(b, &busy)->status, 1);
 	assert_int_equal(command(b, DRAIN_PASID, 0), 0);
@@ -368,6 +390,76 @@ static void test_abort_running_pasid(void **state)
 	assert_int_equal(record_of(b, &d)->status, 0);
 }
 
+/* ---- many at once ---------------------------------------------------------------- */
+
+#define CLIENTS 3
+#define ROUNDS  300
+
+struct client {
+	struct bench *b;
+	uint32_t pasid;
+	unsigned wq, right;
+	struct hw_record record;
+	uint64_t from[2], to;
+	pthread_t thread;
+};
+
+/* Submits, waits for the record, looks at what was copied; over and over. */
+static void *use_queue(void *arg)
+{
+	struct client *c = arg;
+	struct hw_desc d = {
+		.pasid = c->pasid,
+		.flags = CRAV | RCR | OP_MEMMOVE << 24,
+		.record = DONE_IOVA,
+		.dst = PEER_IOVA,
+		.size = 8,
+	};
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		d.src = RAM_IOVA + i % 2 * 8;
+		while (!enqcmd(c->b, c->wq, LIMITED, &d))
+			sched_yield();
+		c->right += wait_status(c->b, &c->record) == 1 && c->to == c->from[i % 2];
+		memset(&c->record, 0, sizeof(c->record));
+	}
+	return NULL;
+}
+
+/*
+ * Clients of several PASIDs in two queues of two engines, with one place for all but
+ * one of them; meanwhile others' PASIDs are drained and aborted.
+ */
+static void test_clients(void **state)
+{
+	struct bench *b = *state;
+	struct client c[CLIENTS];
+
+	reconfigure(b, 1, 1, SHARED);
+	reconfigure(b, 3, 1, SHARED);
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		c[i] = (struct client){.b = b,
+				       .pasid = SEVEN + i,
+				       .wq = i ? 3 : 1,
+				       .from = {2 * i + 1, 2 * i + 2}};
+		fake_map_pasid(b->dev, SEVEN + i, RAM_IOVA, c[i].from, 16, FAKE_READ);
+		fake_map_pasid(b->dev, SEVEN + i, PEER_IOVA, &c[i].to, 8, FAKE_RW);
+		fake_map_pasid(b->dev, SEVEN + i, DONE_IOVA, &c[i].record, 32, FAKE_RW);
+	}
+	for (unsigned i = 0; i < CLIENTS; i++)
+		assert_int_equal(pthread_create(&c[i].thread, NULL, use_queue, &c[i]), 0);
+	for (unsigned i = 0; i < ROUNDS; i++)
+		assert_int_equal(
+			command(b, i % 2 ? DRAIN_PASID : ABORT_PASID, SEVEN + CLIENTS),
+			0);
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		pthread_join(c[i].thread, NULL);
+		assert_int_equal(c[i].right, ROUNDS);
+	}
+	assert_int_equal(reg(b, R_SWERR, 8), 0);
+	fake_reset(b->dev, UIOMMUFD_RESET_FUNCTION);
+}
+
 /* ---- page requests --------------------------------------------------------------- */
 
 #define LATER UINT64_C(0x70000000)
@@ -376,7 +468,8 @@ struct pager {
 	uint8_t memory[8192];
 	uint64_t at[16];
 	uint32_t pasid;
-	bool write, deny;
+	bool write;
+	atomic_bool deny;
 	atomic_uint asked;
 };
 
@@ -391,10 +484,10 @@ static bool page_in(struct uiommufd_device *dev, uint32_t pasid, uint64_t iova,
 	p->at[n % 16] = iova;
 	p->pasid = pasid;
 	p->write = write;
-	if (!p->deny)
+	if (!atomic_load(&p->deny))
 		fake_map_pasid(dev, pasid, page, p->memory + page % 8192, 4096, FAKE_RW);
 	atomic_store(&p->asked, n + 1);
-	return !p->deny;
+	return !atomic_load(&p->deny);
 }
 
 static struct pager *begin_pager(struct bench *b)
@@ -439,7 +532,7 @@ static void test_block_on_fault(void **state)
 	assert_memory_equal(p->memory + 100, b->ram, 4096);
 
 	/* In vain. */
-	p->deny = true;
+	atomic_store(&p->deny, true);
 	d = desc(b, OP_MEMMOVE, RAM_IOVA, LATER + 4096, 8192);
 	d.flags |= BLOCK;
 	r = execute(b, &d);
@@ -482,7 +575,7 @@ static void test_lists_and_records_ask(void **state)
 	assert_int_equal(p->memory[4096], 1); /* two no-ops */
 	assert_int_equal(reg(b, R_SWERR, 8), 0);
 
-	p->deny = true;
+	atomic_store(&p->deny, true);
 	noop = desc(b, OP_NOOP, 0, 0, 0);
 	noop.pasid = SEVEN;
 	noop.record = NOWHERE;
@@ -514,6 +607,7 @@ int main(void)
 		TEST(test_privileged),
 		TEST(test_abort_pasid),
 		TEST(test_abort_running_pasid),
+		TEST(test_clients),
 		TEST(test_block_on_fault),
 		TEST(test_lists_and_records_ask),
 	};

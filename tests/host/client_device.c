@@ -391,9 +391,12 @@ void scenario_queue(void)
 	CHECK(poll(&p, 1, 0) == 1 && p.revents == POLLOUT);
 	CHECK_ERRNO(ioctl(fd, IOMMU_FAULT_QUEUE_ALLOC, &cmd), ENOTTY);
 	CHECK_ERRNO(destroy(iommu, cmd.out_fault_id), EBUSY);
-	/* A duplicate is a plain socket. */
 	copy = dup(fd);
-	CHECK(copy >= 0 && !close(fd));
+	CHECK_ERRNO(write(copy, &none, sizeof(none)), EINVAL);
+	CHECK(!close(copy));
+	/* A duplicate with a number of the client's choice is a plain socket. */
+	copy = dup2(fd, 100);
+	CHECK(copy == 100 && !close(fd));
 	CHECK(!fcntl(copy, F_SETFL, O_NONBLOCK));
 	CHECK_ERRNO(read(copy, &fault, sizeof(fault)), EAGAIN);
 	CHECK(write(copy, &none, sizeof(none)) == sizeof(none));

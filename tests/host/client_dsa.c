@@ -271,22 +271,38 @@ static void check_refused(struct dsa *d)
 	CHECK(!d->own[64] && !d->its[64]);
 }
 
+/* Have the engine ask for LATER. Answers what to answer. */
+static uint32_t begin_waiting(struct dsa *d, struct desc *desc)
+{
+	struct pollfd faults = {.fd = d->faults, .events = POLLIN};
+	struct iommu_hwpt_pgfault fault;
+
+	desc->flags |= BLOCK;
+	CHECK(enqcmd(d, LIMITED, desc));
+	CHECK(poll(&faults, 1, -1) == 1);
+	CHECK(read(d->faults, &fault, sizeof(fault)) == sizeof(fault));
+	CHECK(fault.addr == LATER && fault.perm == IOMMU_PGFAULT_PERM_WRITE);
+	return fault.cookie;
+}
+
+static void answer(struct dsa *d, uint32_t cookie)
+{
+	const struct iommu_hwpt_page_response r = {.cookie = cookie,
+						   .code = IOMMUFD_PAGE_RESP_SUCCESS};
+
+	CHECK(write(d->faults, &r, sizeof(r)) == sizeof(r));
+}
+
 /* An engine that waits for a page; the queue fills up behind it. */
 static void check_retry(struct dsa *d)
 {
 	unsigned char *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct desc first = fill(d, LATER + 8, 0x33), last;
-	struct iommu_hwpt_page_response answer = {.code = IOMMUFD_PAGE_RESP_SUCCESS};
-	struct pollfd poll_faults = {.fd = d->faults, .events = POLLIN};
-	struct iommu_hwpt_pgfault fault;
+	uint32_t cookie = begin_waiting(d, &first);
 	unsigned n = 0;
 
-	first.flags |= BLOCK;
-	CHECK(page != MAP_FAILED && enqcmd(d, LIMITED, &first));
-	CHECK(poll(&poll_faults, 1, -1) == 1);
-	CHECK(read(d->faults, &fault, sizeof(fault)) == sizeof(fault));
-	CHECK(fault.addr == LATER && fault.perm == IOMMU_PGFAULT_PERM_WRITE);
+	CHECK(page != MAP_FAILED);
 	do
 		last = fill(d, IOVA + 64 + 8 * n, 0x44);
 	while (enqcmd(d, LIMITED, &last) && ++n);
@@ -298,14 +314,33 @@ static void check_retry(struct dsa *d)
 	CHECK(n == QUEUE_SIZE);
 	CHECK(!d->own[64]);
 	CHECK(!map(d->iommu, d->ioas, page, PAGE, LATER));
-	answer.cookie = fault.cookie;
-	CHECK(write(d->faults, &answer, sizeof(answer)) == sizeof(answer));
+	answer(d, cookie);
 	CHECK(await(d->own, &first) == 1 && page[8] == 0x33);
 	while (!enqcmd(d, LIMITED, &last))
 		;
 	CHECK(await(d->own, &last) == 1);
 	for (unsigned i = 0; i <= n; i++)
 		CHECK(d->own[64 + 8 * i] == 0x44);
+	CHECK(!unmap(d->iommu, d->ioas, LATER, PAGE));
+}
+
+/* A reset does not wait for the page, nor for anybody. */
+static void check_reset(struct dsa *d)
+{
+	struct device common = {.fd = d->fd};
+	struct desc desc = fill(d, LATER, 0x55);
+	uint32_t cookie = begin_waiting(d, &desc);
+
+	CHECK(enqcmd(d, LIMITED, &desc));
+	CHECK(!ioctl(d->fd, VFIO_DEVICE_RESET));
+	CHECK(!enqcmd(d, UNLIMITED, &desc));
+	answer(d, cookie); /* too late */
+	device_master(&common);
+	configure(d);
+	CHECK(*(volatile uint64_t *)(d->regs + 0xc0) == 0);
+	desc = fill(d, IOVA, 0x66);
+	CHECK(enqcmd(d, LIMITED, &desc) && await(d->own, &desc) == 1);
+	CHECK(d->own[0] == 0x66);
 }
 
 #endif
@@ -320,6 +355,7 @@ void scenario_dsa(void)
 	check_pasids(&d);
 	check_refused(&d);
 	check_retry(&d);
+	check_reset(&d);
 	CHECK(*(volatile uint64_t *)(d.regs + 0xc0) == 0); /* no error of software's */
 	CHECK(command(&d, DISABLE_DEVICE, 0) == 0);
 	close(d.fd);

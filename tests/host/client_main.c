@@ -31,6 +31,22 @@ static const struct {
 	{"child-status", scenario_child_status},
 };
 
+/* The call that 32-bit C libraries make at their start: set_thread_area(), of nothing. */
+static int begin_as_32_bits(void)
+{
+#ifdef __x86_64__
+	long result = 243;
+
+	__asm__ volatile("int $0x80"
+			 : "+a"(result)
+			 : "b"(0)
+			 : "memory", "r8", "r9", "r10", "r11");
+	return result < 0 ? 0 : 1;
+#else
+	return 77;
+#endif
+}
+
 int main(int argc, char **argv)
 {
 	CHECK(argc >= 2);
@@ -38,6 +54,8 @@ int main(int argc, char **argv)
 		return atoi(argv[2]);
 	if (!strcmp(argv[1], "raise"))
 		return raise(atoi(argv[2]));
+	if (!strcmp(argv[1], "abi32"))
+		return begin_as_32_bits();
 	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
 		if (!strcmp(argv[1], scenarios[i].name)) {
 			scenarios[i].run();

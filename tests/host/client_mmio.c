@@ -523,3 +523,82 @@ void scenario_mmio_engine(void)
 	munmap(ring, n);
 	registers_close(&r);
 }
+
+/* ---- a container, to which they are a BAR as any other ------------------------------
+ */
+
+struct calls {
+	int fd;
+	uint64_t bar;
+};
+
+static int call_read(void *arg, uint64_t offset, void *value, size_t n)
+{
+	struct calls *c = arg;
+
+	return pread(c->fd, value, n, (off_t)(c->bar + offset)) == (ssize_t)n ? 0 : -EIO;
+}
+
+static int call_write(void *arg, uint64_t offset, const void *value, size_t n)
+{
+	struct calls *c = arg;
+
+	return pwrite(c->fd, value, n, (off_t)(c->bar + offset)) == (ssize_t)n ? 0 : -EIO;
+}
+
+static int device_in(int container, const char *group, const char *bdf)
+{
+	int fd = open(group, O_RDWR | O_CLOEXEC), device;
+
+	CHECK(fd >= 0);
+	CHECK(!ioctl(fd, VFIO_GROUP_SET_CONTAINER, &container));
+	/* With the first group. */
+	(void)ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
+	device = ioctl(fd, VFIO_GROUP_GET_DEVICE_FD, bdf);
+	CHECK(device >= 0);
+	return device;
+}
+
+static int map_dma(int container, const volatile void *va, uint64_t n, uint64_t iova)
+{
+	struct vfio_iommu_type1_dma_map m = {
+		.argsz = sizeof(m),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)va,
+		.iova = iova,
+		.size = n,
+	};
+
+	return ioctl(container, VFIO_IOMMU_MAP_DMA, &m);
+}
+
+/* The engine of the second device writes a register of the first. */
+void scenario_mmio_container(void)
+{
+	int container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	struct registers r = {
+		.dev.fd = device_in(container, "/dev/vfio/1", "0000:01:00.0")};
+	struct device peer = {.fd = device_in(container, "/dev/vfio/2", "0000:02:00.0")};
+	struct calls c = {peer.fd, region_offset(peer.fd, 0, NULL, NULL)};
+	struct ce_bus bus = {call_read, call_write, &c};
+	struct ce ce;
+	void *ring;
+
+	device_master(&peer);
+	r.offset = region_offset(r.dev.fd, 0, &r.size, NULL);
+	r.at = mmap(NULL, r.size, PROT_READ | PROT_WRITE, MAP_SHARED, r.dev.fd,
+		    (off_t)r.offset);
+	ring = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		    0);
+	CHECK(r.at != MAP_FAILED && ring != MAP_FAILED);
+	CHECK(!map_dma(container, ring, PAGE, RING_IOVA));
+	CHECK(!map_dma(container, r.at, PAGE, FAR_IOVA));
+	CHECK(!ce_start(&ce, &bus, ring, RING_IOVA, 16));
+	CHECK(!ce_fill(&ce, FAR_IOVA + CE_REG_SCRATCH, 0x1020304050607080, 8, 0));
+	CHECK(*scratch(&r) == 0x1020304050607080);
+	/* Taken away by a reset. */
+	CHECK(!ioctl(r.dev.fd, VFIO_DEVICE_RESET));
+	CHECK(ce_fill(&ce, FAR_IOVA + CE_REG_SCRATCH, 5, 8, 0) == -EIO);
+	CHECK(CE_ERROR_CODE(ce.error.error) == CE_CODE_UNMAPPED);
+	CHECK(*scratch(&r) == 0);
+}

@@ -25,6 +25,61 @@ static void read_text(const char *path, char *buf, size_t cap)
 	close(fd);
 }
 
+#define OVERRIDE DEVICES BDF0 "/driver_override"
+
+/* @fd is an open of it for writing. */
+static void check_writes(int fd, const char *value)
+{
+	char text[64], want[64];
+	size_t n = strlen(value);
+
+	CHECK(fd >= 0);
+	CHECK(write(fd, value, n) == (ssize_t)n);
+	read_text(OVERRIDE, text, sizeof(text));
+	snprintf(want, sizeof(want), "%s\n", value);
+	CHECK(!strcmp(text, want));
+}
+
+/* An attribute that is written to by a duplicate of the descriptor, of every kind. */
+void scenario_duplicates(void)
+{
+	char text[64];
+	int fd = open(OVERRIDE, O_WRONLY), copy;
+
+	CHECK(fd >= 0);
+	copy = dup(fd);
+	check_writes(copy, "dup");
+	close(copy);
+	copy = fcntl(fd, F_DUPFD, 10);
+	CHECK(copy >= 10 && !(fcntl(copy, F_GETFD) & FD_CLOEXEC));
+	check_writes(copy, "fcntl");
+	close(copy);
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 100);
+	CHECK(copy >= 100 && (fcntl(copy, F_GETFD) & FD_CLOEXEC));
+	check_writes(copy, "fcntl-cloexec");
+	close(copy);
+	CHECK_ERRNO(fcntl(fd, F_DUPFD, -1), EINVAL);
+	for (int n = 3; n < 10; n++) {
+		static const char *const values[] = {"1", "six-by", "nine-byte",
+						     "longer-than-others"};
+
+		CHECK(dup2(fd, n) == n);
+		check_writes(n, values[n % 4]);
+		close(n);
+	}
+	/* Errors reach the writer as well. */
+	copy = open(DEVICES BDF0 "/reset", O_WRONLY);
+	CHECK(dup2(copy, 5) == 5);
+	CHECK_ERRNO(write(5, "2", 1), EINVAL);
+	check_writes(fd, "the first");
+	CHECK(write(fd, "\n", 1) == 1);
+	read_text(OVERRIDE, text, sizeof(text));
+	CHECK(!strcmp(text, "(null)\n"));
+	/* What is none of ours is as it was. */
+	copy = dup(2);
+	CHECK(copy > 2 && copy < 100);
+}
+
 /* What QEMU does to find a device by host=BDF. */
 void scenario_qemu_walk(void)
 {
@@ -192,7 +247,8 @@ void scenario_readlink(void)
 	int fd;
 
 	n = readlink(DEVICES BDF0, link, sizeof(link));
-	CHECK(n > 0 && !strncmp(link, "../../../devices/pci0000:00/0000:00:10.0/" BDF0, (size_t)n));
+	CHECK(n > 0 && !strncmp(link, "../../../devices/pci0000:00/0000:00:10.0/" BDF0,
+				(size_t)n));
 	CHECK(readlink(DEVICES BDF0, link, 5) == 5 && !strncmp(link, "../..", 5));
 	CHECK_ERRNO(readlink(DEVICES BDF0, link, 0), EINVAL);
 	CHECK_ERRNO(readlink(DEVICES BDF0, bad_address, 100), EFAULT);

@@ -40,6 +40,8 @@
 	SCENARIO(access)                                                                 \
 	SCENARIO(listing)                                                                \
 	SCENARIO(reopen)                                                                 \
+	SCENARIO(chdir)                                                                  \
+	SCENARIO(duplicates)                                                             \
 	SCENARIO(host_paths)
 
 /* With registers that fault. */
@@ -53,7 +55,8 @@
 	SCENARIO(mmio_signals)                                                           \
 	SCENARIO(mmio_memory_off)                                                        \
 	SCENARIO(mmio_kernel)                                                            \
-	SCENARIO(mmio_engine)
+	SCENARIO(mmio_engine)                                                            \
+	SCENARIO(mmio_container)
 
 /* With virtual functions. */
 #define SRIOV_SCENARIOS(SCENARIO)                                                        \

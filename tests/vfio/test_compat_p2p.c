@@ -107,6 +107,30 @@ static void test_slice(void **state)
 		-EFAULT);
 }
 
+/* Registers that fault when the CPU touches them are a BAR as any other. */
+static void test_faulting(void **state)
+{
+	struct view *v = *state;
+	struct legacy *l = v->l;
+	uint64_t value = 0x77;
+	char *regs;
+
+	l->rig.devices[1]->desc.mmio = UIOMMUFD_MMIO_FAULT;
+	regs = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, l->devices[1],
+		    (off_t)(VFILE_REGION(0) | VFILE_FAULTING));
+	assert_ptr_not_equal(regs, MAP_FAILED);
+	assert_int_equal(legacy_map(l, RW, regs, PAGE, 0x10000), 0);
+	assert_int_equal(
+		uiommufd_dma_write(l->models[0].channel, 0x10008, &value, 8, NULL), 0);
+	assert_int_equal(l->models[1].regs[1], 0x77);
+	assert_int_equal(rig_reset(&l->rig, l->devices[1]), 0);
+	assert_int_equal(peek(v, 0x10008), -1);
+	assert_int_equal(legacy_unmap(l, 0, 0x10000, PAGE), PAGE);
+	l->rig.machine.compat_p2p = false;
+	assert_int_equal(legacy_map(l, RW, regs, PAGE, 0x10000), -EFAULT);
+	munmap(regs, PAGE);
+}
+
 static void test_mixed(void **state)
 {
 	struct view *v = *state;
@@ -178,6 +202,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_off, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_slice, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_faulting, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mixed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_undone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lifetime, setup, teardown),

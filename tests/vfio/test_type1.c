@@ -374,6 +374,37 @@ static void test_bar_closed(void **state)
 	assert_int_equal(legacy_unmap(l, 0, I, PAGE), PAGE);
 }
 
+/*
+ * A mapping of registers that fault when the CPU touches it is a mapping of the BAR as
+ * any other, to a container: a peer's DMA gets to the registers until they are revoked.
+ */
+static void test_bar_faulting(void **state)
+{
+	static void (*const ways[])(struct fixture * f) = {by_reset, by_flr, by_memory,
+							   by_d3};
+	struct fixture *f = *state;
+	struct legacy *l = f->l;
+	char *regs;
+
+	l->rig.devices[0]->desc.mmio = UIOMMUFD_MMIO_FAULT;
+	regs = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, l->devices[0],
+		    (off_t)(VFILE_REGION(0) | VFILE_FAULTING));
+	assert_ptr_not_equal(regs, MAP_FAILED);
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+		assert_int_equal(legacy_map(l, RW, regs, PAGE, I), 0);
+		assert_int_equal(peer_write(f, I + 8, 70 + i), 0);
+		assert_int_equal(l->models[0].regs[1], 70 + i);
+		assert_int_equal(peer_read(f, I + 8), 70 + i);
+		ways[i](f);
+		assert_int_equal(peer_write(f, I + 8, 1), -EFAULT);
+		assert_int_equal(legacy_map(l, RW, regs + PAGE, PAGE, I), -EEXIST);
+		assert_int_equal(legacy_unmap(l, 0, I, PAGE), PAGE);
+	}
+	set_memory(f, false);
+	assert_int_equal(legacy_map(l, RW, regs, PAGE, I), -EFAULT);
+	munmap(regs, 2 * PAGE);
+}
+
 /* RAM, BAR and RAM side by side are one map; if one cannot be had, nothing is mapped. */
 static void test_mixed(void **state)
 {
@@ -662,6 +693,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_vaddr, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bar_revoked, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bar_closed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bar_faulting, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mixed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dirty, setup, teardown),
 		cmocka_unit_test(test_dirty_order),
