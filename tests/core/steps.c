@@ -78,7 +78,7 @@ static void pass(void)
 		give_turn();
 }
 
-static void step(void)
+void steps_step(void)
 {
 	struct steps_call *call;
 
@@ -166,7 +166,7 @@ static void lock_for_writing(void *opaque)
 {
 	struct lock *l = opaque;
 
-	step();
+	steps_step();
 	check(l->state == ALIVE, "a lock that is there is taken");
 	while (l->writers || l->readers)
 		wait_for_other();
@@ -179,7 +179,7 @@ static void unlock_for_writing(void *opaque)
 
 	check(l->state == ALIVE && l->writers, "a lock that is taken is given back");
 	l->writers = 0;
-	step();
+	steps_step();
 }
 
 void port_mutex_init(struct port_mutex *m)
@@ -216,7 +216,7 @@ void port_rwlock_read_lock(struct port_rwlock *rw)
 {
 	struct lock *l = (void *)rw->opaque;
 
-	step();
+	steps_step();
 	check(l->state == ALIVE, "a lock that is there is taken");
 	while (l->writers)
 		wait_for_other();
@@ -229,7 +229,7 @@ void port_rwlock_read_unlock(struct port_rwlock *rw)
 
 	check(l->state == ALIVE && l->readers, "a lock that is taken is given back");
 	l->readers--;
-	step();
+	steps_step();
 }
 
 void port_rwlock_write_lock(struct port_rwlock *l)
@@ -270,10 +270,10 @@ void port_dma_rest(void)
 
 void port_rcu_synchronize(void)
 {
-	step();
+	steps_step();
 	if (s.on && s.watch->sections_end)
 		s.watch->sections_end(s.watch->arg);
-	step();
+	steps_step();
 }
 
 void port_yield(void)

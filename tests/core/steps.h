@@ -40,6 +40,9 @@ struct steps_call {
 void steps_run(struct steps_call *first, struct steps_call *second,
 	       const struct steps_watch *watch);
 
+/* One more step, wherever the test finds a place for it. */
+void steps_step(void);
+
 /* Let the next @n allocations succeed and every later one fail; negative: none fails. */
 void steps_fail_after(long n);
 /* Broken invariants, and locks used wrongly, since the start. */

@@ -124,6 +124,23 @@ static void copies_end(void *arg)
 	}
 }
 
+/* Clearing page tables is a step, too: devices walk them without a lock. */
+bool __real_pt_unmap_spans(struct pt *pt, const struct pt_span *v, size_t n,
+			   struct pt_gather *gather);
+bool __wrap_pt_unmap_spans(struct pt *pt, const struct pt_span *v, size_t n,
+			   struct pt_gather *gather);
+
+bool __wrap_pt_unmap_spans(struct pt *pt, const struct pt_span *v, size_t n,
+			   struct pt_gather *gather)
+{
+	bool any;
+
+	steps_step();
+	any = __real_pt_unmap_spans(pt, v, n, gather);
+	steps_step();
+	return any;
+}
+
 static int never(struct phys_window *w, uint64_t offset, void *buffer, size_t n)
 {
 	return -EIO;
@@ -493,8 +510,11 @@ static void memory(void **state)
 
 static void remote_memory(void **state)
 {
+	/* An unmap of all has too many steps there, and no other ones than one of a part.
+	 */
 	for (size_t i = 0; i < ARRAY_LEN(meetings); i++)
-		every_pair(&meetings[i], true);
+		if (meetings[i].call != unmap_all)
+			every_pair(&meetings[i], true);
 }
 
 int main(void)
