@@ -31,6 +31,7 @@ static const char *const directories[] = {
 };
 
 static const char *const listed[] = {
+	"/sys/module",
 	"/sys/bus/pci",
 };
 

@@ -373,6 +373,22 @@ static const struct {
 	{"uevent", {.mode = 0200, .store = store_nothing}},
 };
 
+/* Its module, by whose directory scripts see that a driver is loaded. */
+static int add_module(struct pci_driver *drv)
+{
+	char name[sizeof(drv->name)], path[PCI_PATH_BYTES], target[PCI_PATH_BYTES];
+	int err;
+
+	snprintf(name, sizeof(name), "%s", drv->name);
+	for (char *c = name; *c; c++)
+		*c = *c == '-' ? '_' : *c;
+	snprintf(path, sizeof(path), "/sys/module/%s", name);
+	err = view_add_dir(drv->bus->view, path);
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/module", drv->name);
+	snprintf(target, sizeof(target), "../../../../module/%s", name);
+	return err ? err : view_add_link(drv->bus->view, path, target);
+}
+
 static int add_driver_nodes(struct pci_driver *drv)
 {
 	char path[PCI_PATH_BYTES];
@@ -380,6 +396,8 @@ static int add_driver_nodes(struct pci_driver *drv)
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s", drv->name);
 	err = view_own_dir(drv->bus->view, path);
+	if (!err)
+		err = add_module(drv);
 	for (size_t i = 0; !err && i < ARRAY_LEN(driver_attrs); i++) {
 		snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/%s", drv->name,
 			 driver_attrs[i].name);

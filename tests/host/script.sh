@@ -280,6 +280,24 @@ pciutils() {
 	is "setpci" "$(setpci -s 01:00.0 COMMAND)" 0002
 }
 
+# DPDK's script and driverctl bind and unbind, by what they find in /sys.
+binders() {
+	if command -v dpdk-devbind.py >/dev/null; then
+		dpdk-devbind.py -u $bdf 2>/dev/null
+		is "dpdk-devbind.py -u" "$? $(driver $bdf)" "0 "
+		dpdk-devbind.py -b vfio-pci $bdf 2>/dev/null
+		is "dpdk-devbind.py -b" "$? $(driver $bdf)" "0 vfio-pci"
+		dpdk-devbind.py --status >/dev/null 2>&1
+		result $? "dpdk-devbind.py --status"
+	fi
+	command -v driverctl >/dev/null || return
+	driverctl --nosave set-override $bdf none
+	is "driverctl set-override" "$(driverctl list-devices | sed -n "/$bdf/p")" "$bdf (none) [*]"
+	driverctl --nosave unset-override $bdf
+	is "driverctl unset-override" "$(driverctl list-devices | sed -n "/$bdf/p")" \
+		"$bdf vfio-pci"
+}
+
 # ---- a switch -------------------------------------------------------------------------
 
 group() {
@@ -346,6 +364,7 @@ functions)
 	hotplug
 	directories
 	links
+	binders
 	pciutils
 	;;
 topology) topology ;;
