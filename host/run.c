@@ -315,7 +315,8 @@ static bool client_goes_on(struct session *s)
 	       si.si_pid;
 }
 
-static void take_signal(struct session *s, const struct signalfd_siginfo *si)
+/* @ended: before this and what came with it. */
+static void take_signal(struct session *s, const struct signalfd_siginfo *si, bool ended)
 {
 	int sig = (int)si->ssi_signo;
 
@@ -329,7 +330,7 @@ static void take_signal(struct session *s, const struct signalfd_siginfo *si)
 		kill(s->client.pid, sig);
 		return;
 	}
-	if (is_job_stop(sig) && (s->ended || s->tracer)) {
+	if (is_job_stop(sig) && (ended || s->tracer)) {
 		stop_by(sig);
 		return;
 	}
@@ -342,10 +343,11 @@ static void take_signal(struct session *s, const struct signalfd_siginfo *si)
 static void take_signals(struct session *s)
 {
 	struct signalfd_siginfo si;
+	bool ended = s->ended;
 	int stopped;
 
 	while (read(s->signals, &si, sizeof(si)) == sizeof(si))
-		take_signal(s, &si);
+		take_signal(s, &si, ended);
 	stopped = s->stopped;
 	s->stopped = 0;
 	if (!s->ended && is_job_stop(stopped))
