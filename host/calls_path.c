@@ -24,6 +24,7 @@
 #include "host/host.h"
 #include "host/inject.h"
 #include "host/log.h"
+#include "host/pci_bus.h"
 #include "host/proc_status.h"
 #include "host/process.h"
 #include "host/view.h"
@@ -135,6 +136,8 @@ static void target_begin(struct call *c, int dirfd, uint64_t va, bool follow,
 	t->error = 0;
 	t->node = NULL;
 	known = !call_copy_path(c, va, t->path, sizeof(t->path));
+	if (known && (strstr(t->path, "msi_irqs") || strstr(t->path, "debug/iommu")))
+		pci_live_refresh(c->host->pci);
 	if (known && t->path[0] && t->path[0] != '/')
 		known = base_path(c, dirfd, buf, sizeof(buf), &base);
 	view_read_begin(c->host->view);
@@ -309,6 +312,8 @@ static long do_open(struct call *c, int dirfd, uint64_t path, int flags)
 	long r = CALL_PROCEED;
 	struct target t;
 
+	if (flags & O_DIRECTORY)
+		pci_live_refresh(c->host->pci);
 	target_begin(c, dirfd, path, follow, &t);
 	if (t.error)
 		r = t.error;

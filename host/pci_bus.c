@@ -184,6 +184,7 @@ static struct pci_function *new_function(struct pci_bus *bus, const struct pci_b
 
 static void free_function(struct pci_function *f)
 {
+	pci_live_finish(f);
 	pthread_mutex_destroy(&f->bind);
 	free(f->override);
 	free(f);
@@ -395,6 +396,7 @@ int pci_bus_create(struct machine *m, struct view *v, bool host_devices,
 	pthread_mutex_init(&bus->lock, NULL);
 	pthread_mutex_init(&bus->groups, NULL);
 	pthread_mutex_init(&bus->hotplug, NULL);
+	pthread_mutex_init(&bus->refreshing, NULL);
 	pthread_cond_init(&bus->unused, NULL);
 	err = populate(bus, host_devices);
 	*out = bus;
@@ -419,6 +421,7 @@ void pci_bus_destroy(struct pci_bus *bus)
 	}
 	pci_drivers_destroy(bus);
 	pthread_cond_destroy(&bus->unused);
+	pthread_mutex_destroy(&bus->refreshing);
 	pthread_mutex_destroy(&bus->hotplug);
 	pthread_mutex_destroy(&bus->groups);
 	pthread_mutex_destroy(&bus->lock);

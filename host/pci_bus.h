@@ -66,6 +66,10 @@ enum pci_setting {
 	PCI_SETTINGS,
 };
 
+#define PCI_MAX_VECTORS 2048u
+
+struct pasid_folder;
+
 /* A function: an endpoint's, or a port. */
 struct pci_function {
 	struct pci_function *next;
@@ -88,6 +92,11 @@ struct pci_function {
 	char *override;             /* lock; NULL: none */
 	int settings[PCI_SETTINGS]; /* lock */
 	unsigned reset_methods;     /* lock; bits of pci_attrs.c; those in use */
+
+	/* bus.refreshing: what shows of it (pci_live.c) */
+	uint8_t vectors[PCI_MAX_VECTORS / 8];
+	bool msix;
+	struct pasid_folder *pasids;
 };
 
 struct pci_bus {
@@ -97,6 +106,7 @@ struct pci_bus {
 	pthread_cond_t unused; /* with lock: a function's users are gone */
 	_Atomic bool stopping;
 	pthread_mutex_t hotplug;
+	pthread_mutex_t refreshing;     /* an outermost one as well */
 	uint64_t serials;               /* lock */
 	struct pci_function *functions; /* lock */
 	struct pci_driver *drivers;     /* constant but for their ids */
@@ -168,11 +178,27 @@ void pci_modalias(const struct pci_function *f, char *buf, size_t cap);
 
 int pci_regions_add(struct pci_function *f);
 
+/* ---- pci_live.c: what follows what clients of VFIO do ---------------------------------
+ */
+
+/* Before somebody looks. */
+void pci_live_refresh(struct pci_bus *bus);
+/* Its nodes are gone. */
+void pci_live_finish(struct pci_function *f);
+
 /* ---- debugfs.c: the IOMMU's debugging files ------------------------------------------
  */
 
 int debugfs_add(struct pci_function *f);
 void debugfs_remove(struct pci_function *f);
+/* The folder of a PASID, which a function behind VT-d has while it is attached. */
+struct pasid_folder {
+	struct pasid_folder *next;
+	struct pci_function *f;
+	uint32_t pasid;
+};
+int debugfs_add_pasid(struct pasid_folder *p);
+void debugfs_remove_pasid(struct pasid_folder *p);
 /* ---- pci_hotplug.c: remove and rescan ------------------------------------------------
  */
 

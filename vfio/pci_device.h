@@ -116,17 +116,18 @@ void pci_device_config_write(struct pci_device *dev, unsigned offset, const void
 			     size_t n);
 
 /*
- * What sysfs does with BARs and the ROM. An access to an I/O BAR inside of it, of 1, 2 or 4
- * bytes; while it does not decode, ones are read, and what is written is lost.
+ * What sysfs does with BARs and the ROM. An access to an I/O BAR inside of it, of 1, 2 or
+ * 4 bytes; while it does not decode, ones are read, and what is written is lost.
  */
 void pci_device_io(struct pci_device *dev, unsigned bar, uint64_t offset, void *value,
 		   unsigned size, bool write);
 /*
- * A descriptor, opened with O_ACCMODE's @flags, that shows a memory BAR from *@at on, to be
- * mapped. -EINVAL: it cannot be, or a client of VFIO has the function.
+ * A descriptor, opened with O_ACCMODE's @flags, that shows a memory BAR from *@at on, to
+ * be mapped. -EINVAL: it cannot be, or a client of VFIO has the function.
  */
 int pci_device_map(struct pci_device *dev, unsigned bar, int flags, uint64_t *at);
-/* Bytes of the image in the expansion ROM: how many. Beyond its end, and without one: 0. */
+/* Bytes of the image in the expansion ROM: how many. Beyond its end, and without one: 0.
+ */
 size_t pci_device_rom(struct pci_device *dev, uint64_t offset, void *dst, size_t n);
 
 /*
@@ -143,9 +144,13 @@ void pci_device_request(struct pci_device *dev);
 bool pci_device_wait_closed(struct pci_device *dev, unsigned ms);
 /* Is it the only function on its bus, and does a port lead there? */
 bool pci_device_alone_on_bus(const struct pci_device *dev);
-/* dma_requester_list() of the function. */
-unsigned pci_device_list(struct pci_device *dev, uint64_t *from, struct pt_listed *out,
-			 unsigned n, bool *more, bool *attached);
+/* PASIDs of the function that are attached to something, the first @cap: how many. */
+unsigned pci_device_pasids(struct pci_device *dev, uint32_t *pasids, unsigned cap);
+/* Vectors of MSI or MSI-X that have an eventfd, bit by bit in @cap bytes. */
+void pci_device_vectors(struct pci_device *dev, bool *msix, uint8_t *bits, size_t cap);
+/* dma_requester_list() of the function, or its PASID. */
+unsigned pci_device_list(struct pci_device *dev, uint32_t pasid, uint64_t *from,
+			 struct pt_listed *out, unsigned n, bool *more, bool *attached);
 /* Has a client enabled it? */
 bool pci_device_in_use(struct pci_device *dev);
 /* Reset the function, as an FLR does. -ENOTTY: there is no way to. */

@@ -42,6 +42,7 @@
 	SCENARIO(reopen)                                                                 \
 	SCENARIO(chdir)                                                                  \
 	SCENARIO(map_resource)                                                           \
+	SCENARIO(vectors)                                                                \
 	SCENARIO(duplicates)                                                             \
 	SCENARIO(host_paths)
 
