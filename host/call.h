@@ -113,6 +113,7 @@ enum call_when {
 enum call_also {
 	ALSO_QUEUE_FD = 1, /* argument @fd_arg is a number that queues get */
 	ALSO_STDOUT = 2,   /* argument 0 is 1, and argument 2 less than a page */
+	ALSO_STDIN = 16,   /* argument 0 is 0, and argument 2 is 2 or 4 */
 	ALSO_LOW_FD = 8,   /* argument 0 is a low number, as filter.c has it */
 	ALSO_GETFL = 16,   /* argument 1 is F_GETFL */
 	ALSO_ANY = 4,      /* with fault injection: always; its files have any number */

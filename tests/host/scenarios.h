@@ -41,6 +41,7 @@
 	SCENARIO(listing)                                                                \
 	SCENARIO(reopen)                                                                 \
 	SCENARIO(chdir)                                                                  \
+	SCENARIO(map_resource)                                                           \
 	SCENARIO(duplicates)                                                             \
 	SCENARIO(host_paths)
 
