@@ -24,7 +24,7 @@
 const struct call_entry call_table[] = {
 	{SYS_ioctl, CALL_IOCTL_TYPE, 1, serve_ioctl},
 	{SYS_mmap, CALL_MARKED_OFFSET, 5, serve_mmap, ALSO_QUEUE_FD, 4},
-	{SYS_read, CALL_QUEUE_FD, 0, serve_read, ALSO_ANY},
+	{SYS_read, CALL_QUEUE_FD, 0, serve_read, ALSO_STDIN | ALSO_ANY},
 	{SYS_write, CALL_QUEUE_FD, 0, serve_write, ALSO_STDOUT | ALSO_LOW_FD | ALSO_ANY},
 	{SYS_readv, CALL_QUEUE_FD, 0, serve_readv},
 	{SYS_writev, CALL_QUEUE_FD, 0, serve_writev, ALSO_STDOUT},
@@ -55,6 +55,7 @@ const struct call_entry call_table[] = {
 	{SYS_faccessat, CALL_ALWAYS, 0, serve_faccessat},
 	{SYS_faccessat2, CALL_ALWAYS, 0, serve_faccessat},
 	{SYS_readlinkat, CALL_ALWAYS, 0, serve_readlinkat},
+	{SYS_chdir, CALL_ALWAYS, 0, serve_chdir},
 	{SYS_getcwd, CALL_ALWAYS, 0, serve_getcwd},
 	{SYS_getxattr, CALL_ALWAYS, 0, serve_xattr},
 	{SYS_lgetxattr, CALL_ALWAYS, 0, serve_xattr},

@@ -27,7 +27,8 @@ struct process;
 struct vfile;
 
 /* What a server may answer besides a result or -errno. */
-#define CALL_PROCEED LONG_MIN /* not ours: the kernel carries the call out */
+#define CALL_PROCEED  LONG_MIN       /* not ours: the kernel carries the call out */
+#define CALL_ANSWERED (LONG_MIN + 1) /* it has been: see inject.h */
 
 /* Most structs, with the array that follows some. */
 #define CALL_AHEAD 256
@@ -111,6 +112,7 @@ enum call_when {
 enum call_also {
 	ALSO_QUEUE_FD = 1, /* argument @fd_arg is a number that queues get */
 	ALSO_STDOUT = 2,   /* argument 0 is 1, and argument 2 less than a page */
+	ALSO_STDIN = 16,   /* argument 0 is 0, and argument 2 is 2 or 4 */
 	ALSO_LOW_FD = 8,   /* argument 0 is a low number, as filter.c has it */
 	ALSO_ANY = 4,      /* with fault injection: always; its files have any number */
 };
@@ -157,6 +159,7 @@ long serve_faccessat(struct call *c);
 long serve_readlink(struct call *c);
 long serve_readlinkat(struct call *c);
 long serve_getcwd(struct call *c);
+long serve_chdir(struct call *c);
 long serve_xattr(struct call *c);
 
 #endif

@@ -22,6 +22,7 @@
 #include "host/call.h"
 #include "host/fail_nth.h"
 #include "host/host.h"
+#include "host/inject.h"
 #include "host/log.h"
 #include "host/proc_status.h"
 #include "host/process.h"
@@ -571,6 +572,75 @@ long serve_getcwd(struct call *c)
 		return -ERANGE;
 	err = call_copy_out(c, c->args[0], text, bytes);
 	return err ? err : (long)bytes;
+}
+
+/*
+ * From a directory of the store the kernel would follow names through the store: a path
+ * that leads out of our part is put together here. Of a link of ours on the way, ".."
+ * leads back to where the link is.
+ */
+static int open_outside(const char *base, const char *path)
+{
+	char all[2 * PATH_MAX + 64], clean[sizeof(all)] = "";
+	char *rest = all, *name, *up;
+	int fd;
+
+	snprintf(all, sizeof(all), "%s/%s", path[0] == '/' ? "" : base, path);
+	while ((name = strsep(&rest, "/"))) {
+		if (!*name || !strcmp(name, "."))
+			continue;
+		if (strcmp(name, "..")) {
+			snprintf(clean + strlen(clean), sizeof(clean) - strlen(clean),
+				 "/%s", name);
+			continue;
+		}
+		up = strrchr(clean, '/');
+		if (up)
+			*up = '\0';
+	}
+	fd = open(clean[0] ? clean : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* The thread goes there itself, by a descriptor that it gets for this. */
+static long go_to(struct call *c, int fd)
+{
+	const struct injection in = {.nr = SYS_fchdir, .fd = fd};
+	long r = inject_call(c, &in);
+
+	close(fd);
+	return r;
+}
+
+/* A descriptor of ours to the directory; CALL_PROCEED: the kernel finds it by itself. */
+static long open_to_go(struct call *c, const struct target *t)
+{
+	char link[64], buf[PATH_MAX + 64];
+	const char *base;
+
+	if (t->error)
+		return t->error;
+	if (t->kind == TARGET_NODE)
+		return t->node->kind == VIEW_DIR
+			       ? view_open(c->host->view, t->node, O_RDONLY | O_DIRECTORY)
+			       : -ENOTDIR;
+	snprintf(link, sizeof(link), "/proc/%d/cwd", (int)c->tid);
+	if (t->kind != TARGET_HOST || !t->path[0] || t->path[0] == '/' ||
+	    !view_holds(c->host->view, link) ||
+	    !base_path(c, AT_FDCWD, buf, sizeof(buf), &base))
+		return CALL_PROCEED;
+	return open_outside(base, t->path);
+}
+
+long serve_chdir(struct call *c)
+{
+	struct target t;
+	long r;
+
+	target_begin(c, AT_FDCWD, c->args[0], true, &t);
+	r = open_to_go(c, &t);
+	target_end(c);
+	return r < 0 ? r : go_to(c, (int)r);
 }
 
 /* None of ours has extended attributes. */

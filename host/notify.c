@@ -121,7 +121,8 @@ static void serve(struct notify *n, const struct seccomp_notif *req,
 	call_init(&c, n->host, n->listener, req);
 	if (e)
 		result = e->serve(&c);
-	answer(n, resp, req->id, result);
+	if (result != CALL_ANSWERED)
+		answer(n, resp, req->id, result);
 	call_finish(&c);
 }
 

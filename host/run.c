@@ -257,20 +257,41 @@ static int start_client(struct session *s, const struct run_options *o)
 /* ---- serving ------------------------------------------------------------------ */
 
 /*
+ * A child that has ended, or with WUNTRACED stopped; 0: none yet; -1: there is no child.
+ * One that is trapped is inject.c's, hides others, and goes on soon: then there is a
+ * SIGCHLD.
+ */
+static pid_t next_ended(int options)
+{
+	siginfo_t si = {0};
+
+	while (!waitid(P_ALL, 0, &si, WEXITED | WNOWAIT | options)) {
+		if (si.si_code != CLD_TRAPPED)
+			return si.si_pid;
+		if (options & WNOHANG)
+			return 0;
+		usleep(1000);
+	}
+	return errno == EINTR ? 0 : -1;
+}
+
+/*
  * @options: WNOHANG, or 0 to wait until there is no child left. A tracer does this
  * itself, and nobody else may.
  */
 static void reap_children(struct session *s, int options)
 {
-	int status;
 	pid_t pid;
 
 	if (s->tracer) {
 		s->ended = tracer_has_ended(s->tracer, &s->status);
 		return;
 	}
-	while ((pid = waitpid(-1, &status, options)) > 0) {
-		if (pid != s->client.pid || s->ended)
+	while ((pid = next_ended(options)) > 0) {
+		int status;
+
+		if (waitpid(pid, &status, __WALL | (options & WUNTRACED)) != pid ||
+		    pid != s->client.pid || s->ended)
 			continue;
 		if (WIFSTOPPED(status)) {
 			s->stopped = WSTOPSIG(status);
@@ -304,15 +325,17 @@ static void stop_by(int sig)
 
 /*
  * Who continues a job does that to its whole group, but maybe to us alone. (A tracer's
- * waiting is left to it: then the client may be told twice.)
+ * waiting is left to it: then the client may be told twice; and a trap to inject.c.)
  */
 static bool client_goes_on(struct session *s)
 {
+	const int options = WCONTINUED | WNOHANG;
 	siginfo_t si = {0};
 
 	return !s->tracer &&
-	       !waitid(P_PID, (id_t)s->client.pid, &si, WCONTINUED | WNOHANG) &&
-	       si.si_pid;
+	       !waitid(P_PID, (id_t)s->client.pid, &si, options | WNOWAIT) &&
+	       si.si_code == CLD_CONTINUED &&
+	       !waitid(P_PID, (id_t)s->client.pid, &si, options);
 }
 
 /* @ended: before this and what came with it. */

@@ -364,6 +364,18 @@ void view_remove(struct view *v, const char *path)
 	free_tree(n);
 }
 
+bool view_leave(struct view *v, const char *path)
+{
+	const struct view_node *n;
+	bool left;
+
+	port_rwlock_read_lock(&v->lock);
+	n = find(v, path);
+	left = n && n->live && view_live_leave(n->live);
+	port_rwlock_read_unlock(&v->lock);
+	return left;
+}
+
 bool view_has(struct view *v, const char *path)
 {
 	bool has;
@@ -574,6 +586,23 @@ const char *view_path_of(const struct view *v, const char *path)
 	if (!*path)
 		return "/";
 	return *path == '/' ? path : NULL;
+}
+
+bool view_holds(const struct view *v, const char *link)
+{
+	struct stat there, ours;
+	char buf[PATH_MAX];
+	ssize_t n;
+
+	/* A mount of its own has no name, and a directory no device of its own. */
+	if (!v->store.path)
+		return !stat(link, &there) && !fstat(v->store.fd, &ours) &&
+		       there.st_dev == ours.st_dev;
+	n = readlink(link, buf, sizeof(buf) - 1);
+	if (n <= 0)
+		return false;
+	buf[n] = '\0';
+	return view_path_of(v, buf) != NULL;
 }
 
 static const struct view_node *find_device(const struct view_node *n, dev_t rdev)

@@ -86,6 +86,8 @@ int view_add_attr(struct view *v, const char *path, const struct view_attr *attr
  * of an attribute in it is at work any more; its open files answer ENODEV.
  */
 void view_remove(struct view *v, const char *path);
+/* view_live_leave() of the attribute at @path. */
+bool view_leave(struct view *v, const char *path);
 /* Is there one of ours? (It may be gone at once.) */
 bool view_has(struct view *v, const char *path);
 
@@ -109,6 +111,9 @@ int view_resolve(const struct view *v, const char *base, const char *path, bool 
  * one of a client's files; NULL if it is certainly not in the store.
  */
 const char *view_path_of(const struct view *v, const char *path);
+
+/* Is the store where the link, one of /proc's, leads? */
+bool view_holds(const struct view *v, const char *link);
 
 /* The device node with this number, or NULL. */
 const struct view_node *view_device(const struct view *v, dev_t rdev);

@@ -47,6 +47,8 @@ struct pci_bdf {
 #define PCI_DRIVER_VFIO "vfio-pci"
 #define PCI_DRIVER_NONE "none"
 
+#define PCI_DIRECT_MAX  8
+
 /* How the machine's description places a device. */
 struct pci_placement {
 	struct pci_bdf bdf;
@@ -62,6 +64,9 @@ struct pci_placement {
 	const struct iommufd_unit *unit; /* NULL: a plain VT-d unit */
 	bool has_mmio; /* the user says how registers are reached: @mmio */
 	enum uiommufd_mmio mmio;
+	/* Memory that firmware wants mapped one to one (direct.c), of these types. */
+	struct iommufd_resv direct[PCI_DIRECT_MAX];
+	size_t nr_direct;
 };
 
 int pci_device_create(struct machine *m, const struct uiommufd_model *model,
@@ -109,6 +114,20 @@ void pci_device_config(struct pci_device *dev, unsigned offset, void *dst, size_
  * happens as by a client's. */
 void pci_device_config_write(struct pci_device *dev, unsigned offset, const void *src,
 			     size_t n);
+
+/*
+ * What sysfs does with BARs and the ROM. An access to an I/O BAR inside of it, of 1, 2 or 4
+ * bytes; while it does not decode, ones are read, and what is written is lost.
+ */
+void pci_device_io(struct pci_device *dev, unsigned bar, uint64_t offset, void *value,
+		   unsigned size, bool write);
+/*
+ * A descriptor, opened with O_ACCMODE's @flags, that shows a memory BAR from *@at on, to be
+ * mapped. -EINVAL: it cannot be, or a client of VFIO has the function.
+ */
+int pci_device_map(struct pci_device *dev, unsigned bar, int flags, uint64_t *at);
+/* Bytes of the image in the expansion ROM: how many. Beyond its end, and without one: 0. */
+size_t pci_device_rom(struct pci_device *dev, uint64_t offset, void *dst, size_t n);
 
 /*
  * Is the function bound to vfio-pci? It is from its creation on. What does these calls

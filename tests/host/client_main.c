@@ -13,7 +13,7 @@ static const struct {
 } scenarios[] = {
 #define ROW(name) {#name, scenario_##name},
 	SCENARIOS(ROW) SELFTEST_SCENARIOS(ROW) MMIO_SCENARIOS(ROW) SRIOV_SCENARIOS(ROW)
-		DSA_SCENARIOS(ROW)
+		DSA_SCENARIOS(ROW) PEER_SCENARIOS(ROW)
 #undef ROW
 };
 

@@ -25,7 +25,6 @@
 	SCENARIO(dma_exec)                                                               \
 	SCENARIO(regions)                                                                \
 	SCENARIO(dmabuf)                                                                 \
-	SCENARIO(kill_exporter)                                                          \
 	SCENARIO(memlock)                                                                \
 	SCENARIO(queue)                                                                  \
 	SCENARIO(ioeventfd)                                                              \
@@ -41,6 +40,8 @@
 	SCENARIO(access)                                                                 \
 	SCENARIO(listing)                                                                \
 	SCENARIO(reopen)                                                                 \
+	SCENARIO(chdir)                                                                  \
+	SCENARIO(map_resource)                                                           \
 	SCENARIO(duplicates)                                                             \
 	SCENARIO(host_paths)
 
@@ -63,6 +64,16 @@
 	SCENARIO(sriov)                                                                  \
 	SCENARIO(sriov_waits)
 
+/* With peers: two engines, nesting, a virtual function, BARs mapped by address. */
+#define PEER_SCENARIOS(SCENARIO)                                                         \
+	SCENARIO(kill_exporter)                                                          \
+	SCENARIO(kill_importer)                                                          \
+	SCENARIO(kill_revoking_exporter)                                                 \
+	SCENARIO(kill_mapping_importer)                                                  \
+	SCENARIO(unbind)                                                                 \
+	SCENARIO(override)                                                               \
+	SCENARIO(remove_function)
+
 /* With a DSA that has PASIDs and asks for pages. */
 #define DSA_SCENARIOS(SCENARIO) SCENARIO(dsa)
 
@@ -77,6 +88,7 @@ SELFTEST_SCENARIOS(DECLARE)
 MMIO_SCENARIOS(DECLARE)
 SRIOV_SCENARIOS(DECLARE)
 DSA_SCENARIOS(DECLARE)
+PEER_SCENARIOS(DECLARE)
 #undef DECLARE
 
 /* Helpers of others, with arguments; not run by themselves. */

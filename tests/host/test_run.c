@@ -29,7 +29,7 @@
 #include "scenarios.h"
 
 #define NOBODY   65534
-#define MAX_ARGS 16
+#define MAX_ARGS 20
 #define KILLS    15
 
 static const char *uiommufd, *client;
@@ -171,6 +171,19 @@ static void check_dsa_scenario(void **state)
 			      "-d",      "dsa,iommu=a,pasid=1,pri=1",
 			      "--",      "CLIENT",
 			      *state,    NULL};
+
+	check(*state, argv);
+}
+
+static void check_peer_scenario(void **state)
+{
+	const char *argv[] = {"--iommu",     "vtd,nesting=on",
+			      "--extension", "compat-p2p",
+			      "-d",          "copy-engine,bdf=01:00.0,vfs=1",
+			      "-d",          "copy-engine,bdf=02:00.0,group=2",
+			      "-d",          "copy-engine,bdf=03:00.0,group=3",
+			      "--",          "CLIENT",
+			      *state,        NULL};
 
 	check(*state, argv);
 }
@@ -412,6 +425,8 @@ static void test_command(void **state)
 	{#name, check_sriov_scenario, NULL, NULL, (void *)(uintptr_t) #name},
 #define DSA_SCENARIO_TEST(name)                                                          \
 	{#name, check_dsa_scenario, NULL, NULL, (void *)(uintptr_t) #name},
+#define PEER_SCENARIO_TEST(name)                                                         \
+	{#name, check_peer_scenario, NULL, NULL, (void *)(uintptr_t) #name},
 #define TRACED_SCENARIO_TEST(name)                                                       \
 	{#name "_traced", check_traced_scenario, NULL, NULL, (void *)(uintptr_t) #name},
 
@@ -422,7 +437,8 @@ int main(void)
 			SCENARIOS(TRACED_SCENARIO_TEST) MMIO_SCENARIOS(
 				TRACED_SCENARIO_TEST) SRIOV_SCENARIOS(SRIOV_SCENARIO_TEST)
 				DSA_SCENARIOS(DSA_SCENARIO_TEST)
-					cmocka_unit_test(test_watched_engine),
+					PEER_SCENARIOS(PEER_SCENARIO_TEST)
+						cmocka_unit_test(test_watched_engine),
 		cmocka_unit_test(test_kvm_native),
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_signals_are_passed_on),

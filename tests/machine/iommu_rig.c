@@ -128,19 +128,34 @@ void begin(struct rig *r, const char *iommu, const char *engine)
 {
 	const char *const iommus[] = {iommu, NULL}, *const devices[] = {engine, NULL};
 	struct uiommufd_config config = UIOMMUFD_CONFIG_INIT;
-	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind)};
+	struct uiommufd_machine *m;
 	char error[256] = "";
-	uint16_t command = 6; /* memory, bus master */
+	int fd;
 
-	*r = (struct rig){0};
 	config.iommus = iommus;
 	config.devices = devices;
-	if (uiommufd_machine_create(&config, error, sizeof(error), &r->m))
+	if (uiommufd_machine_create(&config, error, sizeof(error), &m))
 		fail_msg("%s", error);
-	r->iommu = uiommufd_open(r->m, "/dev/iommu", O_RDWR | O_CLOEXEC);
-	r->device = uiommufd_open(r->m, "/dev/vfio/devices/vfio0", O_RDWR | O_CLOEXEC);
-	assert_true(r->iommu >= 0 && r->device >= 0);
-	bind.iommufd = r->iommu;
+	fd = uiommufd_open(m, "/dev/iommu", O_RDWR | O_CLOEXEC);
+	join(r, m, fd, 0, NULL);
+}
+
+void join(struct rig *r, struct uiommufd_machine *m, int iommu, unsigned node,
+	  const uint8_t *token)
+{
+	struct vfio_device_bind_iommufd bind = {
+		.argsz = sizeof(bind),
+		.flags = token ? VFIO_DEVICE_BIND_FLAG_TOKEN : 0,
+		.iommufd = iommu,
+		.token_uuid_ptr = (uintptr_t)token,
+	};
+	uint16_t command = 6; /* memory, bus master */
+	char path[40];
+
+	snprintf(path, sizeof(path), "/dev/vfio/devices/vfio%u", node);
+	*r = (struct rig){.m = m, .iommu = iommu};
+	r->device = uiommufd_open(m, path, O_RDWR | O_CLOEXEC);
+	assert_true(iommu >= 0 && r->device >= 0);
 	ok(device_call(r, VFIO_DEVICE_BIND_IOMMUFD, &bind));
 	r->devid = bind.out_devid;
 	r->registers = region(r, VFIO_PCI_BAR0_REGION_INDEX);
@@ -160,12 +175,17 @@ void start(struct rig *r)
 	ok(ce_start(&r->ce, &bus, r->ring, RING_IOVA, RING_SIZE));
 }
 
-void end(struct rig *r)
+void leave(struct rig *r)
 {
 	uiommufd_close(r->m, r->device);
-	uiommufd_close(r->m, r->iommu);
 	munmap(r->ring, PAGE);
 	munmap(r->data, DATA_BYTES);
+}
+
+void end(struct rig *r)
+{
+	leave(r);
+	uiommufd_close(r->m, r->iommu);
 	assert_int_equal(uiommufd_machine_destroy(r->m), 0);
 }
 

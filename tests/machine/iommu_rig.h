@@ -57,7 +57,16 @@ long attach_pasid(struct rig *r, uint32_t pasid, uint32_t pt);
 long detach_pasid(struct rig *r, uint32_t pasid);
 uint32_t hwpt(struct rig *r, struct iommu_hwpt_alloc cmd);
 long destroy(struct rig *r, uint32_t id);
+/* The machine, and its device. */
 void begin(struct rig *r, const char *iommu, const char *engine);
+/*
+ * One of a machine's devices, /dev/vfio/devices/vfio@node, with a memory and an address
+ * space of its own, to which it is not attached; @token of 16 bytes, or NULL.
+ */
+void join(struct rig *r, struct uiommufd_machine *m, int iommu, unsigned node,
+	  const uint8_t *token);
+/* The device is closed, the machine stays. */
+void leave(struct rig *r);
 void start(struct rig *r);
 void end(struct rig *r);
 int submit(struct rig *r, struct ce_desc d);
