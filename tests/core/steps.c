@@ -278,9 +278,8 @@ void port_rcu_synchronize(void)
 
 void port_yield(void)
 {
-	if (s.on && s.watch->wait)
-		s.watch->wait(s.watch->arg);
-	wait_for_other();
+	if (!s.on || !s.watch->wait || !s.watch->wait(s.watch->arg))
+		wait_for_other();
 }
 
 /* ---- memory --------------------------------------------------------------------- */

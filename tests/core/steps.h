@@ -19,8 +19,9 @@ struct steps_watch {
 	void (*step)(void *arg);
 	/* A grace period: all sections that are open end. */
 	void (*sections_end)(void *arg);
-	/* Somebody waits for others' work to end. */
-	void (*wait)(void *arg);
+	/* Somebody waits for others' work to end. Has any? Else it is the other call's.
+	 */
+	bool (*wait)(void *arg);
 	void *arg;
 };
 

@@ -27,7 +27,6 @@
 #define RW      (IOAS_READ | IOAS_WRITE)
 #define SPACES  2u
 #define DOMAINS 6u
-#define PLACES  8u
 #define HELD    256u
 
 /* Where the parts of the first buffer are, and where calls map anew. */
@@ -36,11 +35,13 @@ enum place {
 	FIRST, /* in the first only */
 	SECOND_BUFFER,
 	FREE,
+	FAR, /* in tables of its own */
+	PLACES
 };
 
 static uint64_t iova_of(enum place p)
 {
-	return (uint64_t)(1 + p) << 16;
+	return p == FAR ? (uint64_t)1 << 40 : (uint64_t)(1 + p) << 16;
 }
 
 struct remote_copy {
@@ -58,7 +59,7 @@ struct world {
 	struct dma_requester requester[DOMAINS];
 	struct dma_channel *channel[DOMAINS];
 	struct dmabuf *buf[2];
-	bool remote;
+	bool remote, alone; /* one area only */
 	/* What devices hold of the buffers. */
 	unsigned held;
 	struct remote_copy copies[HELD];
@@ -113,15 +114,17 @@ static void sections_end(void *arg)
 	w->held = 0;
 }
 
-static void copies_end(void *arg)
+static bool copies_end(void *arg)
 {
 	struct world *w = arg;
+	bool any = w->nr_copies;
 
 	while (w->nr_copies) {
 		struct remote_copy *c = &w->copies[--w->nr_copies];
 
 		domain_remote_end(c->domain, c->phase);
 	}
+	return any;
 }
 
 /* Clearing page tables is a step, too: devices walk them without a lock. */
@@ -258,12 +261,29 @@ static void add_domain(struct world *w, unsigned n, unsigned space)
 	assert_int_equal(ioas_add_domain(w->space[space], w->domain[n]), 0);
 }
 
-static void create(struct world *w, bool remote)
+static struct world *world_alloc(void)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	for (unsigned n = 0; n < DOMAINS; n++)
+		w->channel[n] = calloc(1, sizeof(*w->channel[n]));
+	return w;
+}
+
+static void world_free(struct world *w)
+{
+	for (unsigned n = 0; n < DOMAINS; n++)
+		free(w->channel[n]);
+	free(w);
+}
+
+static void create(struct world *w, bool remote, bool alone)
 {
 	struct dma_channel *channels[DOMAINS];
 
 	memcpy(channels, w->channel, sizeof(channels));
-	*w = (struct world){.remote = remote, .nr_domains = remote ? DOMAINS - 1 : 2};
+	*w = (struct world){
+		.remote = remote, .alone = alone, .nr_domains = remote ? DOMAINS - 1 : 2};
 	memcpy(w->channel, channels, sizeof(channels));
 	w->source.ops = &ram_ops;
 	for (unsigned n = 0; n < DOMAINS; n++)
@@ -281,6 +301,8 @@ static void create(struct world *w, bool remote)
 	add_domain(w, DOMAINS - 1, 1);
 	assert_int_equal(domain_create(w->phys, &pt_vtd_s2, 0, &w->spare), 0);
 	assert_int_equal(map_buffer(w, 0, 0, FIRST), 0);
+	if (alone)
+		return;
 	assert_int_equal(map_buffer(w, 0, 0, TWICE), 0);
 	assert_int_equal(copy(w, 1, 0, TWICE, TWICE), 0);
 	assert_int_equal(map_buffer(w, 0, 1, SECOND_BUFFER), 0);
@@ -377,7 +399,7 @@ static void copy_more(void *arg)
 static void copy_without_memory(void *arg)
 {
 	struct world *w = arg;
-	uint64_t iova = (uint64_t)1 << 40;
+	uint64_t iova = iova_of(FAR);
 	int rc;
 
 	for (long n = 2; n < 8; n++) {
@@ -421,19 +443,20 @@ static void nothing(void *arg)
 {
 }
 
-/* @may: what it may answer but 0. */
+/* @may: what it may answer but 0. @needs: more than one area. */
 static const struct meeting {
 	const char *name;
 	void (*call)(void *arg);
 	int may;
+	bool needs;
 } meetings[] = {
 	{"nobody", nothing, 0},
 	{"unmap", unmap_first, 0},
-	{"unmap of a copy", unmap_copy, 0},
+	{"unmap of a copy", unmap_copy, 0, true},
 	{"unmap of all", unmap_all, 0},
 	{"map", map_more, -ENODEV},
 	{"copy", copy_more, 0},
-	{"copy that fails", copy_without_memory, 0},
+	{"copy that fails", copy_without_memory, 0, true},
 	{"removal of a domain", remove_domain, 0},
 	{"a domain more", add_spare, 0},
 	{"change of domain", move_device, 0},
@@ -476,20 +499,18 @@ static bool run_pair(struct world *w, const struct meeting *m, unsigned i, unsig
 	return i < a.steps;
 }
 
-static void every_pair(const struct meeting *m, bool remote)
+static void every_pair(const struct meeting *m, bool remote, bool alone)
 {
-	struct world *w = calloc(1, sizeof(*w));
+	struct world *w = world_alloc();
 	bool more_i = true, more_k;
 	unsigned pairs = 0;
 
-	for (unsigned n = 0; n < DOMAINS; n++)
-		w->channel[n] = calloc(1, sizeof(*w->channel[n]));
 	for (unsigned i = 0; more_i; i++) {
 		more_k = true;
 		for (unsigned k = 0; more_k; k++) {
 			long live = steps_live();
 
-			create(w, remote);
+			create(w, remote, alone);
 			more_i = run_pair(w, m, i, k, &more_k);
 			destroy_world(w);
 			assert_int_equal(steps_live(), live);
@@ -497,24 +518,53 @@ static void every_pair(const struct meeting *m, bool remote)
 		}
 	}
 	print_message("%s: %u pairs\n", m->name, pairs);
-	for (unsigned n = 0; n < DOMAINS; n++)
-		free(w->channel[n]);
-	free(w);
+	world_free(w);
 }
 
 static void memory(void **state)
 {
 	for (size_t i = 0; i < ARRAY_LEN(meetings); i++)
-		every_pair(&meetings[i], false);
+		every_pair(&meetings[i], false, false);
 }
 
+/* An unmap of all has too many steps there, and no other ones than one of a part. */
 static void remote_memory(void **state)
 {
-	/* An unmap of all has too many steps there, and no other ones than one of a part.
-	 */
 	for (size_t i = 0; i < ARRAY_LEN(meetings); i++)
 		if (meetings[i].call != unmap_all)
-			every_pair(&meetings[i], true);
+			every_pair(&meetings[i], true, false);
+}
+
+/* Then the revoke has nothing else to wait for. */
+static void one_area(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(meetings); i++)
+		if (!meetings[i].needs)
+			every_pair(&meetings[i], false, true);
+}
+
+/*
+ * A copy that had looked where to be counted, and was not yet when the domain was drained
+ * before: the revoke waits for it where it is counted then.
+ */
+static void late_copy(void **state)
+{
+	struct world *w = world_alloc();
+	const struct steps_watch watch = {NULL, NULL, copies_end, w};
+	struct steps_call a = {revoke, w}, b = {nothing, w};
+	struct domain *d;
+	unsigned phase;
+
+	create(w, true, true);
+	d = w->domain[0];
+	phase = atomic_load(&d->remote_phase);
+	domain_remote_drain(d);
+	atomic_fetch_add(&d->remote[phase], 1);
+	w->copies[w->nr_copies++] = (struct remote_copy){d, phase};
+	steps_run(&a, &b, &watch);
+	assert_int_equal(w->stale, 0);
+	destroy_world(w);
+	world_free(w);
 }
 
 int main(void)
@@ -522,6 +572,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory),
 		cmocka_unit_test(remote_memory),
+		cmocka_unit_test(one_area),
+		cmocka_unit_test(late_copy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

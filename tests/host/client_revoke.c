@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -72,6 +73,8 @@ static void start(struct cell *c, void (*fn)(struct cell *c))
 	c->pid = fork();
 	CHECK(c->pid >= 0);
 	if (!c->pid) {
+		/* A check that fails must not leave it behind. */
+		CHECK(!prctl(PR_SET_PDEATHSIG, SIGKILL));
 		fn(c);
 		_exit(0);
 	}
