@@ -130,7 +130,8 @@ bool dmabuf_is_revoked(struct dmabuf *buf);
  *   struct dmabuf_revocation r = {0};
  *   for each buffer: dmabuf_revocation_add(&r, buf);
  *   dmabuf_revocation_finish(&r);
- * Adding a buffer that is revoked already does nothing.
+ * Adding a buffer that is revoked already does nothing. It does not wait either for what
+ * another thread's revocation has cleared: the exporter has one at a time for a buffer.
  */
 struct dmabuf_revocation {
 	struct domain_gather gather;

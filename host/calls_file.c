@@ -448,6 +448,8 @@ long serve_fcntl(struct call *c)
 {
 	int cmd = (int)c->args[1];
 
+	if (cmd == F_GETFL)
+		return serve_getfl(c);
 	if (cmd != F_DUPFD && cmd != F_DUPFD_CLOEXEC)
 		return CALL_PROCEED;
 	/* A negative number is too large a one. */

@@ -20,6 +20,7 @@
 
 #include "host/attr_file.h"
 #include "host/call.h"
+#include "host/dmabuf_stat.h"
 #include "host/fail_nth.h"
 #include "host/host.h"
 #include "host/inject.h"
@@ -389,6 +390,7 @@ static const struct view_node *node_of_fd(struct call *c, int fd)
 	if (!f)
 		return NULL;
 	n = node_of_vfile(c, f);
+	c->dmabuf = f->ops->dmabuf;
 	vfile_put(f);
 	return n;
 }
@@ -427,6 +429,8 @@ static long do_stat(struct call *c, int dirfd, uint64_t path, int at_flags, uint
 
 	if (!r)
 		r = stat_node(c, n, &st);
+	else if (r == CALL_PROCEED && c->dmabuf)
+		r = dmabuf_stat(c, dirfd, &st);
 	target_end(c);
 	return r ? r : call_copy_out(c, out, &st, sizeof(st));
 }
@@ -459,6 +463,8 @@ long serve_statx(struct call *c)
 
 	if (!r)
 		r = statx_node(c, n, (unsigned)c->args[3], &stx);
+	else if (r == CALL_PROCEED && c->dmabuf)
+		r = dmabuf_statx(c, (int)c->args[0], (unsigned)c->args[3], &stx);
 	target_end(c);
 	return r ? r : call_copy_out(c, c->args[4], &stx, sizeof(stx));
 }

@@ -8,6 +8,7 @@
 #include "host/filter.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <seccomp.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -128,6 +129,10 @@ static int add_also(scmp_filter_ctx ctx, const struct call_entry *e)
 		err = add_stdin(ctx, e);
 	if (!err && (e->also & ALSO_LOW_FD))
 		err = add_low_fds(ctx, e);
+	if (!err && (e->also & ALSO_GETFL))
+		err = seccomp_rule_add(
+			ctx, SCMP_ACT_NOTIFY, e->nr, 1,
+			SCMP_CMP(1, SCMP_CMP_MASKED_EQ, UINT32_MAX, F_GETFL));
 	return err;
 }
 

@@ -119,26 +119,21 @@ static void let_go(struct held *h)
 		see_end(h->tid);
 }
 
-static bool is_job_stop(int status)
+/* SIGSTOP cannot be blocked: passed on it stops the thread when that is let go. */
+static int signal_of(int status)
 {
-	int sig = WSTOPSIG(status);
+	bool is_event = status >> 16;
 
-	return status >> 16 == PTRACE_EVENT_STOP &&
-	       (sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU);
+	return is_event || WSTOPSIG(status) == SYSCALL_STOP ? 0 : WSTOPSIG(status);
 }
 
-/* Two stops at its ends; job control may stop it in between, until it continues it. */
+/* Two stops at its ends; job control may stop it in between, and does so afterwards. */
 static int go_through(pid_t tid)
 {
 	int status = 0, err = 0;
 
-	for (int stops = 0; !err && stops < 2;) {
-		bool stopped = status && is_job_stop(status);
-		int sig = WSTOPSIG(status);
-		/* One that cannot be blocked is about to be delivered. */
-		long deliver = status >> 16 || sig == SYSCALL_STOP ? 0 : sig;
-
-		if (ptrace(stopped ? PTRACE_LISTEN : PTRACE_SYSCALL, tid, 0, deliver)) {
+	for (int stops = 0, sig = 0; !err && stops < 2; sig = signal_of(status)) {
+		if (ptrace(PTRACE_SYSCALL, tid, 0, (unsigned long)sig)) {
 			see_end(tid);
 			return -ESRCH;
 		}

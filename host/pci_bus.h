@@ -154,6 +154,9 @@ int pci_nodes_bound(struct pci_function *f, const struct pci_driver *drv);
 void pci_nodes_leaving(struct pci_function *f);
 void pci_nodes_unbound(struct pci_function *f, const struct pci_driver *drv);
 
+/* pci_reserved.c: the reserved_regions of the function's group, to @path. */
+int pci_reserved_show(struct pci_function *f, const char *path);
+
 /* A link in the function's directory to @to, given from /sys. */
 int pci_nodes_link(struct pci_function *f, const char *name, const char *to);
 

@@ -339,7 +339,8 @@ static bool client_goes_on(struct session *s)
 	       !waitid(P_PID, (id_t)s->client.pid, &si, options);
 }
 
-static void take_signal(struct session *s, const struct signalfd_siginfo *si)
+/* @ended: before this and what came with it. */
+static void take_signal(struct session *s, const struct signalfd_siginfo *si, bool ended)
 {
 	int sig = (int)si->ssi_signo;
 
@@ -353,7 +354,7 @@ static void take_signal(struct session *s, const struct signalfd_siginfo *si)
 		kill(s->client.pid, sig);
 		return;
 	}
-	if (is_job_stop(sig) && (s->ended || s->tracer)) {
+	if (is_job_stop(sig) && (ended || s->tracer)) {
 		stop_by(sig);
 		return;
 	}
@@ -366,10 +367,11 @@ static void take_signal(struct session *s, const struct signalfd_siginfo *si)
 static void take_signals(struct session *s)
 {
 	struct signalfd_siginfo si;
+	bool ended = s->ended;
 	int stopped;
 
 	while (read(s->signals, &si, sizeof(si)) == sizeof(si))
-		take_signal(s, &si);
+		take_signal(s, &si, ended);
 	stopped = s->stopped;
 	s->stopped = 0;
 	if (!s->ended && is_job_stop(stopped))

@@ -47,6 +47,8 @@ struct pci_bdf {
 #define PCI_DRIVER_VFIO "vfio-pci"
 #define PCI_DRIVER_NONE "none"
 
+#define PCI_DIRECT_MAX  8
+
 /* How the machine's description places a device. */
 struct pci_placement {
 	struct pci_bdf bdf;
@@ -62,6 +64,9 @@ struct pci_placement {
 	const struct iommufd_unit *unit; /* NULL: a plain VT-d unit */
 	bool has_mmio; /* the user says how registers are reached: @mmio */
 	enum uiommufd_mmio mmio;
+	/* Memory that firmware wants mapped one to one (direct.c), of these types. */
+	struct iommufd_resv direct[PCI_DIRECT_MAX];
+	size_t nr_direct;
 };
 
 int pci_device_create(struct machine *m, const struct uiommufd_model *model,

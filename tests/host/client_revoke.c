@@ -13,10 +13,10 @@
 #include "scenarios.h"
 
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -73,6 +73,8 @@ static void start(struct cell *c, void (*fn)(struct cell *c))
 	c->pid = fork();
 	CHECK(c->pid >= 0);
 	if (!c->pid) {
+		/* A check that fails must not leave it behind. */
+		CHECK(!prctl(PR_SET_PDEATHSIG, SIGKILL));
 		fn(c);
 		_exit(0);
 	}
@@ -93,7 +95,7 @@ static void wait_for(_Atomic unsigned long counts[ENGINES])
 		unsigned long until = counts[n] + 5;
 
 		while (counts[n] < until)
-			sched_yield();
+			usleep(100);
 	}
 }
 
@@ -118,21 +120,26 @@ static void some_moment(void)
 static void open_exporter(struct cell *c)
 {
 	while (!exporter_try_open(&c->e, c->victim, c->token))
-		sched_yield();
+		usleep(100);
 }
 
 static void open_importer(struct cell *c)
 {
 	while (!importer_try_open(&c->i, c->path, c->seen))
-		sched_yield();
+		usleep(100);
 }
 
-/* Exporter and importer are both ours. */
+/* Exporter and importer are both ours. Who died may have left words unread in c->sock. */
 static void meet(struct cell *c)
 {
-	importer_ask(&c->i, c->sock[0]);
-	exporter_offer(&c->e, c->path, c->sock[1]);
-	importer_accept(&c->i, c->sock[0]);
+	int sock[2];
+
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock));
+	importer_ask(&c->i, sock[0]);
+	exporter_offer(&c->e, c->path, sock[1]);
+	importer_accept(&c->i, sock[0]);
+	close(sock[0]);
+	close(sock[1]);
 }
 
 /* ---- an exporter that goes away ---------------------------------------------------- */

@@ -7,6 +7,7 @@
 #
 #   script.sh topology    on the machine of tests/host/meson.build with a switch
 #   script.sh functions   on two copy engines
+#   script.sh reserved    on the machine of tests/host/meson.build with direct memory
 set -u
 
 pci=/sys/bus/pci
@@ -331,6 +332,24 @@ topology() {
 	result $? "lspci -t"
 }
 
+# ---- what firmware and IOMMUs reserve -------------------------------------------------
+
+regions() {
+	tr '\n' , <"/sys/kernel/iommu_groups/$1/reserved_regions" | sed 's/0x0*\([0-9a-f]\)/\1/g'
+}
+
+reserved() {
+	is "of two functions, merged by type" "$(regions 1)" \
+		"1000 1fff reserved,3000 4fff direct,4000 7fff direct-relaxable,fee00000 feefffff msi,ff000000 ff0fffff direct,"
+	is "relaxable" "$(regions 2)" \
+		"1000 1fff reserved,2000 2fff direct-relaxable,fee00000 feefffff msi,"
+	is "another kind of IOMMU" "$(regions 3)" \
+		"fee00000 feefffff msi,fd00000000 ffffffffff reserved,"
+	# The driver takes such a function; it cannot be opened.
+	is "still bound" "$(driver $bdf)" vfio-pci
+	has "with its node" /dev/vfio/devices/vfio0
+}
+
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 # What a shell says when it cannot create a file that it writes to.
@@ -349,5 +368,6 @@ functions)
 	pciutils
 	;;
 topology) topology ;;
+reserved) reserved ;;
 esac
 echo "1..$count"

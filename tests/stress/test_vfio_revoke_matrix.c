@@ -7,6 +7,8 @@
  * both peers fault, again and again, and still do so when the device has its memory back,
  * because nothing is mapped again by itself. What is left of the mapping can be unmapped.
  *
+ * What happens to whole processes, and through sysfs, is in tests/host/client_revoke.c.
+ *
  * The victim shares its bus with another function, so that it can be reset from there.
  */
 #include "tests/vfio/rig.h"
