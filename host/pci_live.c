@@ -13,6 +13,8 @@
 
 #include "host/pci_bus.h"
 #include "host/view.h"
+#include "machine/files.h"
+#include "machine/machine.h"
 
 #define MAX_PASIDS 1024u
 /* Numbers of interrupts mean nothing here; each vector has one of its own. */
@@ -154,6 +156,8 @@ void pci_live_refresh(struct pci_bus *bus)
 {
 	struct pci_function *f = NULL;
 
+	/* What has been closed has no vectors any more. */
+	files_reap(bus->machine->files);
 	pthread_mutex_lock(&bus->refreshing);
 	while ((f = next_function(bus, f))) {
 		refresh_vectors(f);
