@@ -22,7 +22,7 @@
 #include "uapi/vfile.h"
 
 struct attr_files {
-	atomic_int writable; /* opens for writing */
+	atomic_int live; /* opens that what they were at first does not do for */
 };
 
 struct attr_file {
@@ -30,7 +30,7 @@ struct attr_file {
 	struct attr_files *all;
 	struct view_live *live;
 	char *path;
-	bool writable;
+	bool live_at_low; /* for writing, or of bytes */
 	pthread_mutex_t lock;
 	char text[VIEW_ATTR_BYTES];
 	size_t length;
@@ -49,7 +49,7 @@ void attr_files_destroy(struct attr_files *a)
 
 bool attr_file_in_use(const struct attr_files *a)
 {
-	return atomic_load(&a->writable) > 0;
+	return atomic_load(&a->live) > 0;
 }
 
 static struct attr_file *file_of(struct vfile *f)
@@ -177,11 +177,19 @@ ssize_t attr_file_transfer(struct call *c, struct vfile *f, bool write)
 
 /* ---- the file --------------------------------------------------------------------- */
 
-static int op_mmap(struct vfile *f, uint64_t offset, uint64_t length, int prot, int flags)
+int attr_file_map(struct vfile *f, int fd, uint64_t offset, uint64_t length, uint64_t *at)
 {
-	int err = file_of(f)->live->attr->mmap_error;
+	struct view_live *l = file_of(f)->live;
+	int flags = fcntl(fd, F_GETFL), r;
 
-	return err ? err : -ENODEV;
+	if (flags < 0)
+		return -errno;
+	r = view_live_begin(l);
+	if (r)
+		return r;
+	r = l->attr->map ? l->attr->map(l->object, offset, length, flags, at) : -ENODEV;
+	view_live_end(l);
+	return r;
 }
 
 static void destroy(struct attr_file *file)
@@ -198,15 +206,14 @@ static void op_release(struct vfile *f)
 {
 	struct attr_file *file = file_of(f);
 
-	if (file->writable)
-		atomic_fetch_sub(&file->all->writable, 1);
+	if (file->live_at_low)
+		atomic_fetch_sub(&file->all->live, 1);
 	destroy(file);
 }
 
 static const struct vfile_ops attr_ops = {
 	.name = "attribute",
 	.read = op_read,
-	.mmap = op_mmap,
 	.release = op_release,
 };
 
@@ -230,7 +237,7 @@ static int make(struct attr_file *file, const struct view_node *n, int flags)
 	if (fd < 0)
 		return -errno;
 	file->f.storage_fd = fd;
-	file->writable = access != O_RDONLY;
+	file->live_at_low = access != O_RDONLY || n->live->attr->read;
 	file->path = strdup(n->path);
 	return file->path ? fill(file, fd, access != O_WRONLY) : -ENOMEM;
 }
@@ -253,8 +260,8 @@ int attr_file_open(struct attr_files *a, const struct view_node *n, int flags,
 		destroy(file);
 		return err;
 	}
-	if (file->writable)
-		atomic_fetch_add(&a->writable, 1);
+	if (file->live_at_low)
+		atomic_fetch_add(&a->live, 1);
 	*out = &file->f;
 	return 0;
 }

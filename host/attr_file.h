@@ -11,6 +11,7 @@
 #define HOST_ATTR_FILE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct attr_files;
@@ -27,9 +28,12 @@ int attr_file_open(struct attr_files *a, const struct view_node *n, int flags,
 		   struct vfile **out);
 /* Of an attribute with a `dump`: a descriptor of ours to what it says now. */
 int attr_file_dump(const struct view_node *n);
-/* May some descriptor be an open for writing? */
+/* May some descriptor be an open for writing, or of bytes? */
 bool attr_file_in_use(const struct attr_files *a);
 
+/* What view_attr.map answers for an mmap(2) by the client's descriptor @fd, as ours. */
+int attr_file_map(struct vfile *f, int fd, uint64_t offset, uint64_t length,
+		  uint64_t *at);
 /* The virtual path of the attribute that @f is an open of; NULL: it is none. */
 const char *attr_file_path(const struct vfile *f);
 /* What one write of the @n bytes at @text, with room for a NUL after them, answers. */

@@ -24,7 +24,7 @@
 const struct call_entry call_table[] = {
 	{SYS_ioctl, CALL_IOCTL_TYPE, 1, serve_ioctl},
 	{SYS_mmap, CALL_MARKED_OFFSET, 5, serve_mmap, ALSO_QUEUE_FD, 4},
-	{SYS_read, CALL_QUEUE_FD, 0, serve_read, ALSO_ANY},
+	{SYS_read, CALL_QUEUE_FD, 0, serve_read, ALSO_STDIN | ALSO_ANY},
 	{SYS_write, CALL_QUEUE_FD, 0, serve_write, ALSO_STDOUT | ALSO_LOW_FD | ALSO_ANY},
 	{SYS_readv, CALL_QUEUE_FD, 0, serve_readv},
 	{SYS_writev, CALL_QUEUE_FD, 0, serve_writev, ALSO_STDOUT},
@@ -35,8 +35,9 @@ const struct call_entry call_table[] = {
 	{SYS_preadv2, CALL_MARKED_OFFSET, 3, serve_preadv},
 	{SYS_pwritev2, CALL_MARKED_OFFSET, 3, serve_pwritev},
 	{SYS_ftruncate, CALL_ALWAYS, 0, serve_ftruncate},
+	{SYS_fallocate, CALL_ALWAYS, 0, serve_fallocate},
 	{SYS_dup, CALL_QUEUE_FD, 0, serve_dup},
-	{SYS_fcntl, CALL_QUEUE_FD, 0, serve_fcntl},
+	{SYS_fcntl, CALL_QUEUE_FD, 0, serve_fcntl, ALSO_GETFL},
 	{SYS_execve, CALL_ALWAYS, 0, serve_exec},
 	{SYS_execveat, CALL_ALWAYS, 0, serve_exec},
 #ifdef SYS_open /* what newer architectures have only the *at() form of */
@@ -473,6 +474,7 @@ void call_init(struct call *c, struct host *host, int listener,
 	c->nr = req->data.nr;
 	c->args = req->data.args;
 	c->process = NULL;
+	c->dmabuf = false;
 	c->ahead_va = 0;
 	c->ahead_bytes = 0;
 }

@@ -42,6 +42,7 @@ struct call {
 	int nr;
 	const __u64 *args;
 	struct process *process; /* once call_process() has found it */
+	bool dmabuf; /* the descriptor that was looked at last is a dma-buf's */
 	/*
 	 * What was read last, and as much of its page after it: a struct's size, the
 	 * struct, and what follows come of one reading. Empty after a write.
@@ -112,7 +113,9 @@ enum call_when {
 enum call_also {
 	ALSO_QUEUE_FD = 1, /* argument @fd_arg is a number that queues get */
 	ALSO_STDOUT = 2,   /* argument 0 is 1, and argument 2 less than a page */
+	ALSO_STDIN = 16,   /* argument 0 is 0, and argument 2 is 2 or 4 */
 	ALSO_LOW_FD = 8,   /* argument 0 is a low number, as filter.c has it */
+	ALSO_GETFL = 16,   /* argument 1 is F_GETFL */
 	ALSO_ANY = 4,      /* with fault injection: always; its files have any number */
 };
 
@@ -143,6 +146,10 @@ long serve_ftruncate(struct call *c);
 long serve_dup(struct call *c);
 long serve_fcntl(struct call *c);
 long serve_exec(struct call *c);
+/* calls_dmabuf.c */
+/* fcntl(fd, F_GETFL) */
+long serve_getfl(struct call *c);
+long serve_fallocate(struct call *c);
 /* calls_path.c */
 long serve_open(struct call *c);
 long serve_creat(struct call *c);

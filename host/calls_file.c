@@ -22,6 +22,7 @@
 #include "host/call.h"
 #include "host/fail_nth.h"
 #include "host/host.h"
+#include "host/inject.h"
 #include "host/kvm_vfio.h"
 #include "host/log.h"
 #include "host/process.h"
@@ -60,28 +61,50 @@ static bool is_region(uint64_t offset)
 
 /* ---- mmap --------------------------------------------------------------------- */
 
+/* The thread maps what the attribute stands for in place of the attribute. */
+static long map_attribute(struct call *c, struct vfile *f, int fd)
+{
+	struct injection in = {.nr = SYS_mmap, .fd_arg = 4};
+	uint64_t at = 0;
+	long r;
+
+	if (!(c->args[3] & MAP_SHARED))
+		return -EINVAL;
+	in.fd = attr_file_map(f, fd, c->args[5], c->args[1], &at);
+	if (in.fd < 0)
+		return in.fd;
+	memcpy(in.args, c->args, sizeof(in.args));
+	in.args[5] = at;
+	r = inject_call(c, &in);
+	close(in.fd);
+	return r == CALL_PROCEED ? -EINVAL : r;
+}
+
 long serve_mmap(struct call *c)
 {
 	uint64_t length = c->args[1], offset = c->args[5];
 	int prot = (int)c->args[2], flags = (int)c->args[3];
 	struct vfile *f;
 	long r;
+	int fd;
 
 	if ((flags & MAP_ANONYMOUS) || !length || (offset & (PORT_PAGE_SIZE - 1)))
 		return CALL_PROCEED;
 	files_reap(c->host->machine->files);
-	f = call_get_vfile(c, (int)c->args[4], NULL);
+	f = call_get_vfile(c, (int)c->args[4], &fd);
 	if (!f)
 		return CALL_PROCEED;
-	if (!is_region(offset) && !attr_file_path(f)) {
-		vfile_put(f);
-		return CALL_PROCEED;
-	}
-	r = f->ops->mmap ? f->ops->mmap(f, offset, length, prot, flags) : -EINVAL;
+	if (attr_file_path(f))
+		r = map_attribute(c, f, fd);
+	else if (!is_region(offset))
+		r = CALL_PROCEED;
+	else
+		r = f->ops->mmap ? f->ops->mmap(f, offset, length, prot, flags) : -EINVAL;
+	close(fd);
 	vfile_put(f);
-	log_call(c, r, "mmap(%llu, %#x, %#x, %d, %#llx)", (unsigned long long)length,
-		 (unsigned)prot, (unsigned)flags, (int)c->args[4],
-		 (unsigned long long)offset);
+	log_call(c, r == CALL_ANSWERED ? 0 : r, "mmap(%llu, %#x, %#x, %d, %#llx)",
+		 (unsigned long long)length, (unsigned)prot, (unsigned)flags,
+		 (int)c->args[4], (unsigned long long)offset);
 	/* Allowed: the client maps its placeholder natively. */
 	return r ? r : CALL_PROCEED;
 }
@@ -425,6 +448,8 @@ long serve_fcntl(struct call *c)
 {
 	int cmd = (int)c->args[1];
 
+	if (cmd == F_GETFL)
+		return serve_getfl(c);
 	if (cmd != F_DUPFD && cmd != F_DUPFD_CLOEXEC)
 		return CALL_PROCEED;
 	/* A negative number is too large a one. */

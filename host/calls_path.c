@@ -20,10 +20,12 @@
 
 #include "host/attr_file.h"
 #include "host/call.h"
+#include "host/dmabuf_stat.h"
 #include "host/fail_nth.h"
 #include "host/host.h"
 #include "host/inject.h"
 #include "host/log.h"
+#include "host/pci_bus.h"
 #include "host/proc_status.h"
 #include "host/process.h"
 #include "host/view.h"
@@ -135,6 +137,8 @@ static void target_begin(struct call *c, int dirfd, uint64_t va, bool follow,
 	t->error = 0;
 	t->node = NULL;
 	known = !call_copy_path(c, va, t->path, sizeof(t->path));
+	if (known && (strstr(t->path, "msi_irqs") || strstr(t->path, "debug/iommu")))
+		pci_live_refresh(c->host->pci);
 	if (known && t->path[0] && t->path[0] != '/')
 		known = base_path(c, dirfd, buf, sizeof(buf), &base);
 	view_read_begin(c->host->view);
@@ -309,6 +313,8 @@ static long do_open(struct call *c, int dirfd, uint64_t path, int flags)
 	long r = CALL_PROCEED;
 	struct target t;
 
+	if (flags & O_DIRECTORY)
+		pci_live_refresh(c->host->pci);
 	target_begin(c, dirfd, path, follow, &t);
 	if (t.error)
 		r = t.error;
@@ -384,6 +390,7 @@ static const struct view_node *node_of_fd(struct call *c, int fd)
 	if (!f)
 		return NULL;
 	n = node_of_vfile(c, f);
+	c->dmabuf = f->ops->dmabuf;
 	vfile_put(f);
 	return n;
 }
@@ -422,6 +429,8 @@ static long do_stat(struct call *c, int dirfd, uint64_t path, int at_flags, uint
 
 	if (!r)
 		r = stat_node(c, n, &st);
+	else if (r == CALL_PROCEED && c->dmabuf)
+		r = dmabuf_stat(c, dirfd, &st);
 	target_end(c);
 	return r ? r : call_copy_out(c, out, &st, sizeof(st));
 }
@@ -454,6 +463,8 @@ long serve_statx(struct call *c)
 
 	if (!r)
 		r = statx_node(c, n, (unsigned)c->args[3], &stx);
+	else if (r == CALL_PROCEED && c->dmabuf)
+		r = dmabuf_statx(c, (int)c->args[0], (unsigned)c->args[3], &stx);
 	target_end(c);
 	return r ? r : call_copy_out(c, c->args[4], &stx, sizeof(stx));
 }

@@ -2,7 +2,8 @@
 /*
  * /sys/kernel/debug/iommu/intel/BDF/domain_translation_struct: the page table that a
  * function translates through, live, in Linux 7.3's format: a line for each page, with
- * the entries on the way to it.
+ * the entries on the way to it. A PASID that is attached has a folder there with the same
+ * of its own.
  *
  * The tables themselves lie in our own memory, where a client has no business: entries
  * that lead to tables show addresses that are made up, different for each.
@@ -14,6 +15,7 @@
 #include "host/pci_bus.h"
 #include "host/view.h"
 #include "host/view_attr.h"
+#include "iommufd/iommufd.h"
 #include "iommufd/unit.h"
 
 #define DEBUGFS_INTEL "/sys/kernel/debug/iommu/intel"
@@ -57,33 +59,32 @@ static void print_page(FILE *out, const struct pt_listed *page)
 	fputc('\n', out);
 }
 
-static void print_head(FILE *out, const struct pci_function *f)
+static void print_head(FILE *out, const struct pci_function *f, uint32_t pasid)
 {
 	const struct iommufd_unit *u = f->unit ? f->unit : &iommufd_plain_unit;
 	unsigned long long root = table_address(0, 3);
 
 	fprintf(out, "Device %s ", f->bdf);
 	if (u->hw.vtd.ecap_reg & ECAP_SMTS)
-		fprintf(out, "with pasid %x @0x%llx\n", 0u, root);
+		fprintf(out, "with pasid %x @0x%llx\n", pasid, root);
 	else
 		fprintf(out, "@0x%llx\n", root);
 	fprintf(out, "%-17s\t%-18s\t%-18s\t%-18s\t%-18s\t%s\n", "IOVA_PFN", "PML5E",
 		"PML4E", "PDPE", "PDE", "PTE");
 }
 
-static int dump_domain(void *object, FILE *out)
+static int dump(struct pci_function *f, uint32_t pasid, FILE *out)
 {
-	struct pci_function *f = object;
 	struct pt_listed pages[PIECE];
 	uint64_t from = 0;
 	bool more = true, attached, head = false;
 
 	while (more) {
-		unsigned n =
-			pci_device_list(f->dev, &from, pages, PIECE, &more, &attached);
+		unsigned n = pci_device_list(f->dev, pasid, &from, pages, PIECE, &more,
+					     &attached);
 
 		if (attached && !head)
-			print_head(out, f);
+			print_head(out, f, pasid);
 		head |= attached;
 		for (unsigned i = 0; i < n; i++)
 			print_page(out, &pages[i]);
@@ -91,6 +92,19 @@ static int dump_domain(void *object, FILE *out)
 	return 0;
 }
 
+static int dump_domain(void *object, FILE *out)
+{
+	return dump(object, IOMMUFD_NO_PASID, out);
+}
+
+static int dump_pasid(void *object, FILE *out)
+{
+	struct pasid_folder *p = object;
+
+	return dump(p->f, p->pasid, out);
+}
+
+static const struct view_attr pasid_attr = {.mode = 0444, .dump = dump_pasid};
 static const struct view_attr domain_attr = {.mode = 0444, .dump = dump_domain};
 
 static bool behind_vtd(const struct pci_function *f)
@@ -117,4 +131,27 @@ void debugfs_remove(struct pci_function *f)
 
 	snprintf(path, sizeof(path), DEBUGFS_INTEL "/%s", f->bdf);
 	view_remove(f->bus->view, path);
+}
+
+static const char *pasid_path(const struct pasid_folder *p, char buf[PCI_PATH_BYTES])
+{
+	snprintf(buf, PCI_PATH_BYTES, DEBUGFS_INTEL "/%s/%x", p->f->bdf, p->pasid);
+	return buf;
+}
+
+int debugfs_add_pasid(struct pasid_folder *p)
+{
+	char dir[PCI_PATH_BYTES], path[PCI_PATH_BYTES + 32];
+
+	if (!behind_vtd(p->f))
+		return 0;
+	snprintf(path, sizeof(path), "%s/domain_translation_struct", pasid_path(p, dir));
+	return view_add_attr(p->f->bus->view, path, &pasid_attr, p);
+}
+
+void debugfs_remove_pasid(struct pasid_folder *p)
+{
+	char path[PCI_PATH_BYTES];
+
+	view_remove(p->f->bus->view, pasid_path(p, path));
 }

@@ -8,6 +8,7 @@
 #include "host/filter.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <seccomp.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -77,6 +78,22 @@ static int add_stdout(scmp_filter_ctx ctx, const struct call_entry *e)
 }
 
 /*
+ * dd(1) reads what it is told to by descriptor 0. Only ports of an I/O BAR are not what
+ * they were when they were opened; single bytes are what shells read of their input.
+ */
+static int add_stdin(scmp_filter_ctx ctx, const struct call_entry *e)
+{
+	int err = 0;
+
+	for (unsigned size = 2; !err && size <= 4; size *= 2)
+		err = seccomp_rule_add(
+			ctx, SCMP_ACT_NOTIFY, e->nr, 2,
+			SCMP_CMP(0, SCMP_CMP_MASKED_EQ, UINT32_MAX, STDIN_FILENO),
+			SCMP_CMP(2, SCMP_CMP_EQ, size));
+	return err;
+}
+
+/*
  * By other low numbers: what `exec 3>attribute` leaves for a program to write to. Eight
  * bytes stay native, since that is an eventfd's business, where time matters.
  */
@@ -108,8 +125,14 @@ static int add_also(scmp_filter_ctx ctx, const struct call_entry *e)
 		err = add_queue_fds(ctx, e, e->fd_arg);
 	if (!err && (e->also & ALSO_STDOUT))
 		err = add_stdout(ctx, e);
+	if (!err && (e->also & ALSO_STDIN))
+		err = add_stdin(ctx, e);
 	if (!err && (e->also & ALSO_LOW_FD))
 		err = add_low_fds(ctx, e);
+	if (!err && (e->also & ALSO_GETFL))
+		err = seccomp_rule_add(
+			ctx, SCMP_ACT_NOTIFY, e->nr, 1,
+			SCMP_CMP(1, SCMP_CMP_MASKED_EQ, UINT32_MAX, F_GETFL));
 	return err;
 }
 

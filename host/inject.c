@@ -100,13 +100,21 @@ static void let_go(struct held *h)
 	ptrace(PTRACE_DETACH, h->tid, 0, 0);
 }
 
+/* SIGSTOP cannot be blocked: passed on it stops the thread when that is let go. */
+static int signal_of(int status)
+{
+	bool is_event = status >> 16;
+
+	return is_event || WSTOPSIG(status) == SYSCALL_STOP ? 0 : WSTOPSIG(status);
+}
+
 /* Two stops at its ends; job control may stop it in between, and does so afterwards. */
 static int go_through(pid_t tid)
 {
 	int status = 0, err = 0;
 
-	for (int stops = 0; !err && stops < 2;) {
-		if (ptrace(PTRACE_SYSCALL, tid, 0, 0))
+	for (int stops = 0, sig = 0; !err && stops < 2; sig = signal_of(status)) {
+		if (ptrace(PTRACE_SYSCALL, tid, 0, (unsigned long)sig))
 			return -errno;
 		err = wait_stop(tid, &status);
 		stops += !err && WSTOPSIG(status) == SYSCALL_STOP;

@@ -20,25 +20,6 @@
 
 #define CONFIG_BYTES 4096
 
-/* Of <linux/ioport.h>, as /sys/.../resource prints them. */
-#define RES_IO        0x00000100ull
-#define RES_MEM       0x00000200ull
-#define RES_PREFETCH  0x00002000ull
-#define RES_READONLY  0x00004000ull
-#define RES_SIZEALIGN 0x00040000ull
-#define RES_MEM_64    0x00100000ull
-#define RESOURCES     13 /* BARs, ROM, and six for SR-IOV */
-
-static const struct uiommufd_bar *bar_of(const struct pci_function *f, unsigned i)
-{
-	const struct uiommufd_bar *bar;
-
-	if (!f->dev || i >= UIOMMUFD_BARS)
-		return NULL;
-	bar = &pci_device_desc(f->dev)->bars[i];
-	return bar->size ? bar : NULL;
-}
-
 int pci_parse_number(const char *text, long *out)
 {
 	char *end;
@@ -82,7 +63,7 @@ int pci_function_setting(struct pci_function *f, enum pci_setting s)
 	return value;
 }
 
-static int put_setting(struct pci_function *f, enum pci_setting s, int value)
+int pci_function_set(struct pci_function *f, enum pci_setting s, int value)
 {
 	pthread_mutex_lock(&f->bus->lock);
 	f->settings[s] = value;
@@ -125,57 +106,6 @@ static int add_ids(struct pci_function *f)
 	return err;
 }
 
-/* The flags of a BAR: the resource's, with the BAR register's low bits. */
-static uint64_t bar_flags(const struct uiommufd_bar *bar)
-{
-	uint64_t flags = RES_MEM | RES_SIZEALIGN;
-
-	if (bar->flags & UIOMMUFD_BAR_IO)
-		return RES_IO | RES_SIZEALIGN | 0x1;
-	if (bar->flags & UIOMMUFD_BAR_64BIT)
-		flags |= RES_MEM_64 | 0x4;
-	if (bar->flags & UIOMMUFD_BAR_PREFETCH)
-		flags |= RES_PREFETCH | 0x8;
-	return flags;
-}
-
-static int add_resource(struct pci_function *f)
-{
-	char path[PCI_PATH_BYTES], text[RESOURCES * 64];
-	size_t at = 0;
-
-	for (unsigned i = 0; i < RESOURCES; i++) {
-		const struct uiommufd_bar *bar = bar_of(f, i);
-		uint64_t start = 0, last = 0, flags = 0;
-
-		if (bar) {
-			start = pci_device_bar_address(f->dev, i);
-			last = start + bar->size - 1;
-			flags = bar_flags(bar);
-		}
-		at += (size_t)snprintf(
-			text + at, sizeof(text) - at, "0x%016llx 0x%016llx 0x%016llx\n",
-			(unsigned long long)start, (unsigned long long)last,
-			(unsigned long long)flags);
-	}
-	return view_add_text(f->bus->view, pci_path(f, "resource", path), "%s", text);
-}
-
-/* Every processor is local: what the host says of its own. */
-static int add_local_cpus(struct pci_function *f)
-{
-	char path[PCI_PATH_BYTES], list[1024] = "0\n";
-	FILE *in = fopen("/sys/devices/system/cpu/online", "re");
-
-	if (in) {
-		if (!fgets(list, sizeof(list), in))
-			strcpy(list, "0\n");
-		fclose(in);
-	}
-	return view_add_text(f->bus->view, pci_path(f, "local_cpulist", path), "%s",
-			     list);
-}
-
 static int add_constants(struct pci_function *f)
 {
 	static const struct {
@@ -201,7 +131,7 @@ static int add_constants(struct pci_function *f)
 	return err;
 }
 
-/* ---- the configuration space, and BARs ------------------------------------------------
+/* ---- the configuration space ------------------------------------------------
  */
 
 static ssize_t clip(uint64_t offset, size_t n, uint64_t size)
@@ -211,17 +141,20 @@ static ssize_t clip(uint64_t offset, size_t n, uint64_t size)
 	return (ssize_t)min_u64(n, size - offset);
 }
 
+void pci_config_bytes(struct pci_function *f, unsigned offset, void *dst, size_t n)
+{
+	if (f->dev)
+		pci_device_config(f->dev, offset, dst, n);
+	else
+		machine_port_config(f->port, offset, dst, n);
+}
+
 static ssize_t read_config(void *object, uint64_t offset, void *dst, size_t n)
 {
-	struct pci_function *f = object;
 	ssize_t size = clip(offset, n, CONFIG_BYTES);
 
-	if (size <= 0)
-		return size;
-	if (f->dev)
-		pci_device_config(f->dev, (unsigned)offset, dst, (size_t)size);
-	else
-		machine_port_config(f->port, (unsigned)offset, dst, (size_t)size);
+	if (size > 0)
+		pci_config_bytes(object, (unsigned)offset, dst, (size_t)size);
 	return size;
 }
 
@@ -245,50 +178,6 @@ static uint64_t config_size(void *object)
 
 static const struct view_attr config_attr = {
 	.mode = 0644, .read = read_config, .write = write_config, .size = config_size};
-
-/*
- * A BAR by its own file can be looked at, and no more: memory BARs cannot be read in
- * Linux either, and are refused to mmap(2) here as by a kernel that keeps what a driver
- * has claimed to itself.
- */
-static const struct view_attr resource_attrs[UIOMMUFD_BARS];
-
-#define RESOURCE_SIZE(i)                                                                 \
-	static uint64_t resource_size_##i(void *object)                                  \
-	{                                                                                \
-		const struct uiommufd_bar *bar = bar_of(object, i);                      \
-                                                                                         \
-		return bar ? bar->size : 0;                                              \
-	}
-RESOURCE_SIZE(0)
-RESOURCE_SIZE(1)
-RESOURCE_SIZE(2)
-RESOURCE_SIZE(3)
-RESOURCE_SIZE(4)
-RESOURCE_SIZE(5)
-
-#define RESOURCE(i)                                                                      \
-	{                                                                                \
-		.mode = 0600, .size = resource_size_##i, .mmap_error = -EINVAL           \
-	}
-static const struct view_attr resource_attrs[UIOMMUFD_BARS] = {
-	RESOURCE(0), RESOURCE(1), RESOURCE(2), RESOURCE(3), RESOURCE(4), RESOURCE(5),
-};
-
-static int add_resources(struct pci_function *f)
-{
-	char path[PCI_PATH_BYTES], name[16];
-	int err = 0;
-
-	for (unsigned i = 0; !err && i < UIOMMUFD_BARS; i++) {
-		if (!bar_of(f, i))
-			continue;
-		snprintf(name, sizeof(name), "resource%u", i);
-		err = view_add_attr(f->bus->view, pci_path(f, name, path),
-				    &resource_attrs[i], f);
-	}
-	return err;
-}
 
 /* ---- settings -------------------------------------------------------------------------
  */
@@ -344,7 +233,7 @@ static const struct view_attr override_attr = {
 		long value;                                                              \
 		int err = parse(text, &value);                                           \
                                                                                          \
-		return err ? err : put_setting(object, setting, value != 0);             \
+		return err ? err : pci_function_set(object, setting, value != 0);        \
 	}                                                                                \
 	static const struct view_attr name##_attr = {                                    \
 		.mode = 0644, .show = show_##name, .store = store_##name}
@@ -363,7 +252,7 @@ static int store_numa_node(void *object, const char *text, size_t n)
 	if (err)
 		return err;
 	return node < -1 || node > 0 ? -EINVAL
-				     : put_setting(object, PCI_NUMA_NODE, (int)node);
+				     : pci_function_set(object, PCI_NUMA_NODE, (int)node);
 }
 
 static const struct view_attr numa_node_attr = {
@@ -380,9 +269,9 @@ static int store_power_control(void *object, const char *text, size_t n)
 	size_t length = view_text_length(text, n);
 
 	if (length == 4 && !memcmp(text, "auto", 4))
-		return put_setting(object, PCI_POWER_AUTO, 1);
+		return pci_function_set(object, PCI_POWER_AUTO, 1);
 	if (length == 2 && !memcmp(text, "on", 2))
-		return put_setting(object, PCI_POWER_AUTO, 0);
+		return pci_function_set(object, PCI_POWER_AUTO, 0);
 	return -EINVAL;
 }
 
@@ -392,25 +281,6 @@ static const struct view_attr power_control_attr = {
 /* ---- state ----------------------------------------------------------------------------
  */
 
-/* PMCSR's state, by way of the capabilities list. */
-static ssize_t show_power_state(void *object, char *text, size_t cap)
-{
-	static const char *const names[] = {"D0", "D1", "D2", "D3hot"};
-	unsigned char config[256];
-	unsigned at;
-
-	read_config(object, 0, config, sizeof(config));
-	at = config[0x34];
-	for (int i = 0; at >= 0x40 && at < 0xf8 && i < 48; i++) {
-		if (config[at] == 1)
-			return snprintf(text, cap, "%s\n", names[config[at + 4] & 3]);
-		at = config[at + 1];
-	}
-	return snprintf(text, cap, "unknown\n");
-}
-
-static const struct view_attr power_state_attr = {.mode = 0444, .show = show_power_state};
-
 static ssize_t show_enable(void *object, char *text, size_t cap)
 {
 	struct pci_function *f = object;
@@ -419,6 +289,36 @@ static ssize_t show_enable(void *object, char *text, size_t cap)
 	if (!f->dev || pci_device_in_use(f->dev))
 		n++;
 	return snprintf(text, cap, "%d\n", n);
+}
+
+#define COMMAND        4
+#define COMMAND_IO     0x1
+#define COMMAND_MEMORY 0x2
+
+/* As the bus does it for a driver: what BARs there are answer. */
+static void decode(struct pci_function *f)
+{
+	uint8_t command[2];
+
+	if (!f->dev)
+		return;
+	pci_device_config(f->dev, COMMAND, command, sizeof(command));
+	command[0] |= COMMAND_IO | COMMAND_MEMORY;
+	pci_device_config_write(f->dev, COMMAND, command, sizeof(command));
+}
+
+/* With the lock held. */
+static int change_enabled(struct pci_function *f, bool on)
+{
+	if (f->driver)
+		return -EBUSY;
+	if (on)
+		f->settings[PCI_ENABLED]++;
+	else if (f->settings[PCI_ENABLED])
+		f->settings[PCI_ENABLED]--;
+	else
+		return -EIO;
+	return 0;
 }
 
 /* Only for a function without a driver. */
@@ -431,15 +331,10 @@ static int store_enable(void *object, const char *text, size_t n)
 	if (err || value < 0)
 		return -EINVAL;
 	pthread_mutex_lock(&f->bus->lock);
-	if (f->driver)
-		err = -EBUSY;
-	else if (value)
-		f->settings[PCI_ENABLED]++;
-	else if (f->settings[PCI_ENABLED])
-		f->settings[PCI_ENABLED]--;
-	else
-		err = -EIO;
+	err = change_enabled(f, value);
 	pthread_mutex_unlock(&f->bus->lock);
+	if (!err && value)
+		decode(f);
 	return err;
 }
 
@@ -596,7 +491,6 @@ static const struct named_attr attrs[] = {
 	{"msi_bus", &msi_bus_attr, NULL},
 	{"numa_node", &numa_node_attr, NULL},
 	{"power/control", &power_control_attr, NULL},
-	{"power_state", &power_state_attr, NULL},
 	{"reset", &reset_attr, can_be_reset},
 	{"reset_method", &reset_method_attr, can_be_reset},
 	{"sriov_drivers_autoprobe", &vf_autoprobe_attr, is_physical},
@@ -622,10 +516,10 @@ int pci_attrs_add(struct pci_function *f)
 	if (!err)
 		err = add_constants(f);
 	if (!err)
-		err = add_local_cpus(f);
+		err = pci_regions_add(f);
 	if (!err)
-		err = add_resource(f);
+		err = pci_status_add(f);
 	if (!err)
-		err = add_resources(f);
+		err = pci_hotplug_add(f);
 	return err ? err : pci_sriov_add(f);
 }

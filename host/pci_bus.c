@@ -31,6 +31,7 @@ static const char *const directories[] = {
 };
 
 static const char *const listed[] = {
+	"/sys/module",
 	"/sys/bus/pci",
 };
 
@@ -183,6 +184,7 @@ static struct pci_function *new_function(struct pci_bus *bus, const struct pci_b
 
 static void free_function(struct pci_function *f)
 {
+	pci_live_finish(f);
 	pthread_mutex_destroy(&f->bind);
 	free(f->override);
 	free(f);
@@ -240,6 +242,7 @@ static int add_function(struct pci_bus *bus, struct pci_function *f, const char 
 	}
 	err = pci_nodes_add(f);
 	pthread_mutex_lock(&bus->lock);
+	f->serial = ++bus->serials;
 	f->next = bus->functions;
 	bus->functions = f;
 	pthread_mutex_unlock(&bus->lock);
@@ -282,26 +285,40 @@ int pci_bus_add(struct pci_bus *bus, struct pci_device *dev)
 	return add_function(bus, f, driver);
 }
 
-static struct pci_function **link_of(struct pci_bus *bus, const struct pci_device *dev)
+/* With the lock held; nobody finds it any more, and nobody is at it. False: it is gone.
+ */
+static bool take_out(struct pci_function *f)
 {
-	struct pci_function **at = &bus->functions;
+	struct pci_function **at = &f->bus->functions;
 
-	while (*at && (*at)->dev != dev)
+	while (*at && *at != f)
 		at = &(*at)->next;
-	return at;
-}
-
-/* With the lock held; nobody finds it any more, and nobody is at it. */
-static struct pci_function *take_out(struct pci_bus *bus, const struct pci_device *dev)
-{
-	struct pci_function **at = link_of(bus, dev), *f = *at;
-
-	if (!f)
-		return NULL;
+	if (!*at)
+		return false;
 	*at = f->next;
 	while (f->users)
-		pthread_cond_wait(&bus->unused, &bus->lock);
-	return f;
+		pthread_cond_wait(&f->bus->unused, &f->bus->lock);
+	return true;
+}
+
+static void remove_taken(struct pci_function *f)
+{
+	if (f->driver)
+		pci_driver_detach(f, f->driver);
+	pci_nodes_remove(f);
+	free_function(f);
+}
+
+void pci_bus_remove_function(struct pci_function *f)
+{
+	struct pci_bus *bus = f->bus;
+	bool taken;
+
+	pthread_mutex_lock(&bus->lock);
+	taken = take_out(f);
+	pthread_mutex_unlock(&bus->lock);
+	if (taken)
+		remove_taken(f);
 }
 
 void pci_bus_remove(struct pci_bus *bus, struct pci_device *dev)
@@ -309,14 +326,20 @@ void pci_bus_remove(struct pci_bus *bus, struct pci_device *dev)
 	struct pci_function *f;
 
 	pthread_mutex_lock(&bus->lock);
-	f = take_out(bus, dev);
+	for (f = bus->functions; f && f->dev != dev; f = f->next)
+		continue;
+	if (f && !take_out(f))
+		f = NULL;
 	pthread_mutex_unlock(&bus->lock);
-	if (!f)
-		return;
-	if (f->driver)
-		pci_driver_detach(f, f->driver);
-	pci_nodes_remove(f);
-	free_function(f);
+	if (f)
+		remove_taken(f);
+}
+
+int pci_bus_add_port(struct pci_bus *bus, const struct machine_port *port)
+{
+	struct pci_function *f = bridge(bus, port);
+
+	return f ? add_function(bus, f, PORT_DRIVER) : -ENOMEM;
 }
 
 static int add_ports(struct pci_bus *bus)
@@ -324,11 +347,8 @@ static int add_ports(struct pci_bus *bus)
 	const struct machine *m = bus->machine;
 	int err = 0;
 
-	for (size_t i = 0; !err && i < m->nr_ports; i++) {
-		struct pci_function *f = bridge(bus, &m->ports[i]);
-
-		err = f ? add_function(bus, f, PORT_DRIVER) : -ENOMEM;
-	}
+	for (size_t i = 0; !err && i < m->nr_ports; i++)
+		err = pci_bus_add_port(bus, &m->ports[i]);
 	return err;
 }
 
@@ -375,6 +395,8 @@ int pci_bus_create(struct machine *m, struct view *v, bool host_devices,
 	bus->view = v;
 	pthread_mutex_init(&bus->lock, NULL);
 	pthread_mutex_init(&bus->groups, NULL);
+	pthread_mutex_init(&bus->hotplug, NULL);
+	pthread_mutex_init(&bus->refreshing, NULL);
 	pthread_cond_init(&bus->unused, NULL);
 	err = populate(bus, host_devices);
 	*out = bus;
@@ -399,6 +421,8 @@ void pci_bus_destroy(struct pci_bus *bus)
 	}
 	pci_drivers_destroy(bus);
 	pthread_cond_destroy(&bus->unused);
+	pthread_mutex_destroy(&bus->refreshing);
+	pthread_mutex_destroy(&bus->hotplug);
 	pthread_mutex_destroy(&bus->groups);
 	pthread_mutex_destroy(&bus->lock);
 	free(bus);

@@ -10,10 +10,11 @@
  * Drivers are names with a list of ids. vfio-pci takes what its ids or a function's
  * driver_override say; any other driver only holds what the description binds to it.
  *
- * Locks, outermost first: a function's `bind`, for the time of a bind or unbind, which
- * may wait for clients; the bus's `groups`, while a group's node comes or goes; the bus's
- * `lock`, a leaf, which guards what attributes show of drivers and functions. No `show`
- * of an attribute takes the first two.
+ * Locks, outermost first: the bus's `hotplug`, while functions go and come by `remove`
+ * and `rescan`; a function's `bind`, for the time of a bind or unbind, which may wait for
+ * clients; the bus's `groups`, while a group's node comes or goes; the bus's `lock`, a
+ * leaf, which guards what attributes show of drivers and functions. No `show` of an
+ * attribute takes the first two.
  */
 #ifndef HOST_PCI_BUS_H
 #define HOST_PCI_BUS_H
@@ -61,8 +62,13 @@ enum pci_setting {
 	PCI_POWER_AUTO,
 	PCI_ENABLED, /* how often, by the attribute */
 	PCI_VF_AUTOPROBE,
+	PCI_ROM_ENABLED,
 	PCI_SETTINGS,
 };
+
+#define PCI_MAX_VECTORS 2048u
+
+struct pasid_folder;
 
 /* A function: an endpoint's, or a port. */
 struct pci_function {
@@ -79,12 +85,18 @@ struct pci_function {
 
 	const struct iommufd_unit *unit; /* that it is behind; NULL: the first */
 
-	unsigned users; /* lock; calls that have found it by name; keep it */
+	uint64_t serial; /* no other function ever has it */
+	unsigned users;  /* lock; calls that have found it by name; keep it */
 	pthread_mutex_t bind;
 	struct pci_driver *driver;  /* lock; NULL: none */
 	char *override;             /* lock; NULL: none */
 	int settings[PCI_SETTINGS]; /* lock */
 	unsigned reset_methods;     /* lock; bits of pci_attrs.c; those in use */
+
+	/* bus.refreshing: what shows of it (pci_live.c) */
+	uint8_t vectors[PCI_MAX_VECTORS / 8];
+	bool msix;
+	struct pasid_folder *pasids;
 };
 
 struct pci_bus {
@@ -93,6 +105,9 @@ struct pci_bus {
 	pthread_mutex_t groups, lock;
 	pthread_cond_t unused; /* with lock: a function's users are gone */
 	_Atomic bool stopping;
+	pthread_mutex_t hotplug;
+	pthread_mutex_t refreshing;     /* an outermost one as well */
+	uint64_t serials;               /* lock */
 	struct pci_function *functions; /* lock */
 	struct pci_driver *drivers;     /* constant but for their ids */
 	struct pci_driver *vfio;
@@ -117,6 +132,9 @@ void pci_unit_name(const struct machine *m, const struct iommufd_unit *unit, cha
 		   size_t cap);
 int pci_bus_add(struct pci_bus *bus, struct pci_device *dev);
 void pci_bus_remove(struct pci_bus *bus, struct pci_device *dev);
+/* A port comes, or any function goes; not with users of the caller's. */
+int pci_bus_add_port(struct pci_bus *bus, const struct machine_port *port);
+void pci_bus_remove_function(struct pci_function *f);
 /* With the lock held. NULL: there is none. */
 struct pci_function *pci_bus_find(struct pci_bus *bus, const char *bdf);
 
@@ -136,6 +154,9 @@ int pci_nodes_bound(struct pci_function *f, const struct pci_driver *drv);
 void pci_nodes_leaving(struct pci_function *f);
 void pci_nodes_unbound(struct pci_function *f, const struct pci_driver *drv);
 
+/* pci_reserved.c: the reserved_regions of the function's group, to @path. */
+int pci_reserved_show(struct pci_function *f, const char *path);
+
 /* A link in the function's directory to @to, given from /sys. */
 int pci_nodes_link(struct pci_function *f, const char *name, const char *to);
 
@@ -143,6 +164,7 @@ int pci_nodes_link(struct pci_function *f, const char *name, const char *to);
 
 int pci_attrs_add(struct pci_function *f);
 int pci_function_setting(struct pci_function *f, enum pci_setting s);
+int pci_function_set(struct pci_function *f, enum pci_setting s, int value);
 /* Its driver_override: a line; an empty one takes it back. */
 int pci_function_override(struct pci_function *f, const char *text);
 /* A number in C's notation, with nothing after it but a newline. */
@@ -152,11 +174,46 @@ unsigned pci_attrs_reset_methods(const struct pci_function *f);
 /* The text that /sys/.../modalias has, without a newline. */
 void pci_modalias(const struct pci_function *f, char *buf, size_t cap);
 
+/* ---- pci_regions.c: BARs, the ROM, and where they lie ------------------------------ */
+
+int pci_regions_add(struct pci_function *f);
+
+/* ---- pci_live.c: what follows what clients of VFIO do ---------------------------------
+ */
+
+/* Before somebody looks. */
+void pci_live_refresh(struct pci_bus *bus);
+/* Its nodes are gone. */
+void pci_live_finish(struct pci_function *f);
+
 /* ---- debugfs.c: the IOMMU's debugging files ------------------------------------------
  */
 
 int debugfs_add(struct pci_function *f);
 void debugfs_remove(struct pci_function *f);
+/* The folder of a PASID, which a function behind VT-d has while it is attached. */
+struct pasid_folder {
+	struct pasid_folder *next;
+	struct pci_function *f;
+	uint32_t pasid;
+};
+int debugfs_add_pasid(struct pasid_folder *p);
+void debugfs_remove_pasid(struct pasid_folder *p);
+/* ---- pci_hotplug.c: remove and rescan ------------------------------------------------
+ */
+
+/* The attributes of a function; nothing for a virtual one. */
+int pci_hotplug_add(struct pci_function *f);
+/* What is not there comes back. For any attribute: @object is the bus. */
+int pci_hotplug_rescan(void *bus, const char *text, size_t n);
+
+/* ---- pci_status.c: what a function's registers say -----------------------------------
+ */
+
+int pci_status_add(struct pci_function *f);
+/* Bytes of the configuration space. */
+void pci_config_bytes(struct pci_function *f, unsigned offset, void *dst, size_t n);
+
 /* ---- pci_sriov.c ------------------------------------------------------------------- */
 
 /* The attributes of a physical function; nothing if it is none. */

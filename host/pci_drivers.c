@@ -362,16 +362,32 @@ static const struct {
 	{"uevent", {.mode = 0200, .store = store_nothing}},
 };
 
-/* The bus's own. New functions come by themselves, so there is nothing to scan for. */
+/* The bus's own. */
 static const struct {
 	const char *name;
 	const struct view_attr attr;
 } bus_attrs[] = {
 	{"drivers_probe", {.mode = 0200, .store = store_probe}},
 	{"drivers_autoprobe", {.mode = 0644, .show = show_one, .store = store_nothing}},
-	{"rescan", {.mode = 0200, .store = store_nothing}},
+	{"rescan", {.mode = 0200, .store = pci_hotplug_rescan}},
 	{"uevent", {.mode = 0200, .store = store_nothing}},
 };
+
+/* Its module, by whose directory scripts see that a driver is loaded. */
+static int add_module(struct pci_driver *drv)
+{
+	char name[sizeof(drv->name)], path[PCI_PATH_BYTES], target[PCI_PATH_BYTES];
+	int err;
+
+	snprintf(name, sizeof(name), "%s", drv->name);
+	for (char *c = name; *c; c++)
+		*c = *c == '-' ? '_' : *c;
+	snprintf(path, sizeof(path), "/sys/module/%s", name);
+	err = view_add_dir(drv->bus->view, path);
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/module", drv->name);
+	snprintf(target, sizeof(target), "../../../../module/%s", name);
+	return err ? err : view_add_link(drv->bus->view, path, target);
+}
 
 static int add_driver_nodes(struct pci_driver *drv)
 {
@@ -380,6 +396,8 @@ static int add_driver_nodes(struct pci_driver *drv)
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s", drv->name);
 	err = view_own_dir(drv->bus->view, path);
+	if (!err)
+		err = add_module(drv);
 	for (size_t i = 0; !err && i < ARRAY_LEN(driver_attrs); i++) {
 		snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/%s", drv->name,
 			 driver_attrs[i].name);

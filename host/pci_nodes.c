@@ -195,11 +195,10 @@ static int add_group(struct pci_function *f)
 		snprintf(path, sizeof(path), "/sys/%s/type", group);
 		if (!err)
 			err = view_add_text(v, path, "DMA\n");
-		snprintf(path, sizeof(path), "/sys/%s/reserved_regions", group);
-		if (!err)
-			err = view_add_text(
-				v, path, "0x00000000fee00000 0x00000000feefffff msi\n");
 	}
+	snprintf(path, sizeof(path), "/sys/%s/reserved_regions", group);
+	if (!err)
+		err = pci_reserved_show(f, path);
 	snprintf(dir, sizeof(dir), "%s/devices", group);
 	if (!err)
 		err = link_from(v, dir, f->bdf, f->dir);

@@ -257,15 +257,16 @@ static int start_client(struct session *s, const struct run_options *o)
 /* ---- serving ------------------------------------------------------------------ */
 
 /*
- * A child that has ended; 0: none yet; -1: there is no child. One that has stopped is
- * inject.c's, hides others, and is over soon: then there is a SIGCHLD.
+ * A child that has ended, or with WUNTRACED stopped; 0: none yet; -1: there is no child.
+ * One that is trapped is inject.c's, hides others, and goes on soon: then there is a
+ * SIGCHLD.
  */
 static pid_t next_ended(int options)
 {
 	siginfo_t si = {0};
 
 	while (!waitid(P_ALL, 0, &si, WEXITED | WNOWAIT | options)) {
-		if (si.si_code != CLD_TRAPPED && si.si_code != CLD_STOPPED)
+		if (si.si_code != CLD_TRAPPED)
 			return si.si_pid;
 		if (options & WNOHANG)
 			return 0;
@@ -289,8 +290,8 @@ static void reap_children(struct session *s, int options)
 	while ((pid = next_ended(options)) > 0) {
 		int status;
 
-		if (waitpid(pid, &status, __WALL) != pid || pid != s->client.pid ||
-		    s->ended)
+		if (waitpid(pid, &status, __WALL | (options & WUNTRACED)) != pid ||
+		    pid != s->client.pid || s->ended)
 			continue;
 		if (WIFSTOPPED(status)) {
 			s->stopped = WSTOPSIG(status);
@@ -324,18 +325,21 @@ static void stop_by(int sig)
 
 /*
  * Who continues a job does that to its whole group, but maybe to us alone. (A tracer's
- * waiting is left to it: then the client may be told twice.)
+ * waiting is left to it: then the client may be told twice; and a trap to inject.c.)
  */
 static bool client_goes_on(struct session *s)
 {
+	const int options = WCONTINUED | WNOHANG;
 	siginfo_t si = {0};
 
 	return !s->tracer &&
-	       !waitid(P_PID, (id_t)s->client.pid, &si, WCONTINUED | WNOHANG) &&
-	       si.si_pid;
+	       !waitid(P_PID, (id_t)s->client.pid, &si, options | WNOWAIT) &&
+	       si.si_code == CLD_CONTINUED &&
+	       !waitid(P_PID, (id_t)s->client.pid, &si, options);
 }
 
-static void take_signal(struct session *s, const struct signalfd_siginfo *si)
+/* @ended: before this and what came with it. */
+static void take_signal(struct session *s, const struct signalfd_siginfo *si, bool ended)
 {
 	int sig = (int)si->ssi_signo;
 
@@ -349,7 +353,7 @@ static void take_signal(struct session *s, const struct signalfd_siginfo *si)
 		kill(s->client.pid, sig);
 		return;
 	}
-	if (is_job_stop(sig) && (s->ended || s->tracer)) {
+	if (is_job_stop(sig) && (ended || s->tracer)) {
 		stop_by(sig);
 		return;
 	}
@@ -362,10 +366,11 @@ static void take_signal(struct session *s, const struct signalfd_siginfo *si)
 static void take_signals(struct session *s)
 {
 	struct signalfd_siginfo si;
+	bool ended = s->ended;
 	int stopped;
 
 	while (read(s->signals, &si, sizeof(si)) == sizeof(si))
-		take_signal(s, &si);
+		take_signal(s, &si, ended);
 	stopped = s->stopped;
 	s->stopped = 0;
 	if (!s->ended && is_job_stop(stopped))

@@ -364,6 +364,18 @@ void view_remove(struct view *v, const char *path)
 	free_tree(n);
 }
 
+bool view_leave(struct view *v, const char *path)
+{
+	const struct view_node *n;
+	bool left;
+
+	port_rwlock_read_lock(&v->lock);
+	n = find(v, path);
+	left = n && n->live && view_live_leave(n->live);
+	port_rwlock_read_unlock(&v->lock);
+	return left;
+}
+
 bool view_has(struct view *v, const char *path)
 {
 	bool has;

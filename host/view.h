@@ -86,6 +86,8 @@ int view_add_attr(struct view *v, const char *path, const struct view_attr *attr
  * of an attribute in it is at work any more; its open files answer ENODEV.
  */
 void view_remove(struct view *v, const char *path);
+/* view_live_leave() of the attribute at @path. */
+bool view_leave(struct view *v, const char *path);
 /* Is there one of ours? (It may be gone at once.) */
 bool view_has(struct view *v, const char *path);
 

@@ -51,16 +51,33 @@ int view_live_begin(struct view_live *l)
 void view_live_end(struct view_live *l)
 {
 	pthread_mutex_lock(&l->lock);
-	if (!--l->at_work)
-		pthread_cond_broadcast(&l->idle);
+	l->at_work--;
+	if (l->left && pthread_equal(l->leaver, pthread_self()))
+		l->left = false;
+	pthread_cond_broadcast(&l->idle);
 	pthread_mutex_unlock(&l->lock);
+}
+
+bool view_live_leave(struct view_live *l)
+{
+	bool first;
+
+	pthread_mutex_lock(&l->lock);
+	first = !l->removed;
+	if (first) {
+		l->removed = l->left = true;
+		l->leaver = pthread_self();
+	}
+	pthread_cond_broadcast(&l->idle);
+	pthread_mutex_unlock(&l->lock);
+	return first;
 }
 
 void view_live_remove(struct view_live *l)
 {
 	pthread_mutex_lock(&l->lock);
 	l->removed = true;
-	while (l->at_work)
+	while (l->at_work > l->left)
 		pthread_cond_wait(&l->idle, &l->lock);
 	pthread_mutex_unlock(&l->lock);
 }

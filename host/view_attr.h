@@ -44,8 +44,13 @@ struct view_attr {
 	int (*dump)(void *object, FILE *out);
 	/* What stat(2) says of bytes; NULL: a page. */
 	uint64_t (*size)(void *object);
-	/* What becomes of an mmap(2); 0: ENODEV. */
-	int mmap_error;
+	/*
+	 * For an mmap(2) of @length bytes from @offset on by who has it open with @flags:
+	 * a descriptor of ours that is mapped instead, from *@at on; -errno. NULL:
+	 * ENODEV.
+	 */
+	int (*map)(void *object, uint64_t offset, uint64_t length, int flags,
+		   uint64_t *at);
 };
 
 /* An attribute that is there, or was: reference counted. */
@@ -57,6 +62,8 @@ struct view_live {
 	pthread_cond_t idle;
 	unsigned at_work; /* lock */
 	bool removed;     /* lock */
+	bool left;        /* lock: one of those at work is not waited for: */
+	pthread_t leaver; /* lock */
 };
 
 struct view_live *view_live_create(const struct view_attr *attr, void *object);
@@ -66,7 +73,13 @@ void view_live_put(struct view_live *l);
 /* A call begins and ends. -ENODEV: it has been removed. */
 int view_live_begin(struct view_live *l);
 void view_live_end(struct view_live *l);
-/* No call begins any more, and none is at work. */
+/*
+ * For a call at work that is to remove its own attribute: no call begins any more, and
+ * the removal does not wait for this one, which must not use its object without a hold of
+ * its own. False: another call was first, or it is being removed.
+ */
+bool view_live_leave(struct view_live *l);
+/* No call begins any more, and none is at work but one that has left. */
 void view_live_remove(struct view_live *l);
 
 /* A line of a list of numbers or the like: its text without a newline at its end. */

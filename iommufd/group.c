@@ -152,6 +152,8 @@ static int enter(struct iommufd_group *g, struct iommufd_device *dev)
 {
 	int err;
 
+	if (dev->info.needs_direct && *dev->info.needs_direct)
+		return -EINVAL;
 	if (has_requester(g, dev->info.requester))
 		return -EBUSY;
 	err = g->hwpt ? ask_iommu(dev, g->hwpt, NULL) : 0;

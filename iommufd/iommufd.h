@@ -44,6 +44,10 @@ struct iommufd_resv {
 		IOMMUFD_RESV_RESERVED,
 		IOMMUFD_RESV_MSI,    /* writes there are interrupts */
 		IOMMUFD_RESV_SW_MSI, /* pages of interrupt controllers are mapped there */
+		/* Firmware wants them mapped one to one, always, or only until a client
+		 * gets the device; for what follows from it see vfio/direct.c. */
+		IOMMUFD_RESV_DIRECT,
+		IOMMUFD_RESV_DIRECT_RELAXABLE,
 	} type;
 };
 
@@ -73,8 +77,11 @@ struct iommufd_device_info {
 	 * touched by anybody else. NULL: the group is only ever used from one context.
 	 */
 	_Atomic(const void *) *group_owner;
-	const struct iommufd_resv *resv;
+	const struct iommufd_resv *resv; /* none of them direct */
 	size_t nr_resv;
+	/* A device of the group has memory that is to be mapped one to one, always:
+	 * nobody gets any of them. NULL: none has. */
+	const bool *needs_direct;
 	/* IOMMU_GET_HW_INFO: type and data (VT-d: cap and ecap). */
 	uint32_t hw_info_type;
 	const void *hw_info;
@@ -125,7 +132,7 @@ int iommufd_unit_check(const struct iommufd_device_info *info,
 
 /*
  * Bind: makes the device object. -EPERM: another context owns the device's group.
- * -EBUSY: the requester is bound already.
+ * -EBUSY: the requester is bound already. -EINVAL: needs_direct.
  *
  * Calls for one device (attach, detach, unbind) are serialised by the caller.
  */
@@ -159,7 +166,8 @@ bool iommufd_pasid_is_attached(struct iommufd_device *dev, uint32_t pasid);
 
 /*
  * The device is about to get message interrupts: where an IOMMU translates them, the page
- * that they are written to is mapped for it. Does nothing while it is attached to nothing.
+ * that they are written to is mapped for it. Does nothing while it is attached to
+ * nothing.
  */
 int iommufd_device_msi(struct iommufd_device *dev);
 

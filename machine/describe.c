@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DIRECT_ALIGN 4096u
+
 int describe_bad(char *error, size_t cap, const char *format, ...)
 {
 	va_list ap;
@@ -122,6 +124,32 @@ static int parse_mmio(const char *text, enum uiommufd_mmio *out)
 	return -EINVAL;
 }
 
+/* Whole pages. */
+static int set_direct(struct device_description *dev, const char *name, const char *value,
+		      char *error, size_t cap)
+{
+	struct iommufd_resv r = {.type = IOMMUFD_RESV_DIRECT};
+
+	if (!strcmp(name, "direct-relaxable"))
+		r.type = IOMMUFD_RESV_DIRECT_RELAXABLE;
+	if (describe_range(value, &r.start, &r.last) || r.start % DIRECT_ALIGN ||
+	    (r.last + 1) % DIRECT_ALIGN)
+		return describe_bad(
+			error, cap,
+			"%s: %s=%s: not FIRST-LAST (addresses, of whole pages)",
+			dev->model, name, value);
+	if (dev->nr_direct == PCI_DIRECT_MAX)
+		return describe_bad(error, cap, "%s: %s: more than %d", dev->model, name,
+				    PCI_DIRECT_MAX);
+	dev->direct[dev->nr_direct++] = r;
+	return 0;
+}
+
+static bool is_direct(const char *name)
+{
+	return !strcmp(name, "direct") || !strcmp(name, "direct-relaxable");
+}
+
 static int set_option(struct device_description *dev, const char *name, const char *value,
 		      char *error, size_t cap)
 {
@@ -169,6 +197,8 @@ static int set_option(struct device_description *dev, const char *name, const ch
 		dev->has_mmio = true;
 		return 0;
 	}
+	if (is_direct(name))
+		return set_direct(dev, name, value, error, cap);
 	if (dev->nr_options == DESCRIBE_MAX_OPTIONS)
 		return describe_bad(error, cap, "%s: too many options", dev->model);
 	n = strdup(name);
@@ -294,6 +324,24 @@ static int json_option(struct device_description *dev, const char *name,
 			    dev->model, name);
 }
 
+/* Several ranges of direct memory are an array of them. */
+static int json_options(struct device_description *dev, const char *name,
+			const json_t *value, char *error, size_t cap)
+{
+	const json_t *each;
+	size_t i;
+	int err = 0;
+
+	if (!is_direct(name) || !json_is_array(value))
+		return json_option(dev, name, value, error, cap);
+	json_array_foreach(value, i, each)
+	{
+		if (!err)
+			err = json_option(dev, name, each, error, cap);
+	}
+	return err;
+}
+
 static int json_iommu_option(struct iommu_description *iommu, const char *name,
 			     const json_t *value, char *error, size_t cap)
 {
@@ -385,7 +433,7 @@ static int json_device(struct description *d, const json_t *obj, size_t index,
 		if (err)
 			break;
 		if (strcmp(name, "model"))
-			err = json_option(dev, name, value, error, cap);
+			err = json_options(dev, name, value, error, cap);
 	}
 	return err == -EINVAL ? bad_entry("devices", index, error, cap) : err;
 }

@@ -38,6 +38,8 @@ struct device_description {
 	int iommu_index; /* by describe_complete(), if there are any */
 	enum uiommufd_mmio mmio;
 	bool has_mmio;
+	struct iommufd_resv direct[PCI_DIRECT_MAX]; /* pci_placement.direct */
+	size_t nr_direct;
 	/* What is left for the model. */
 	struct uiommufd_option options[DESCRIBE_MAX_OPTIONS];
 	size_t nr_options;
@@ -80,6 +82,8 @@ int describe_iommu_add(struct description *d, const char *type, char *error, siz
 		       struct iommu_description **out);
 int describe_iommu_option(struct iommu_description *iommu, const char *name,
 			  const char *value, char *error, size_t cap);
+/* FIRST-LAST, both included. -EINVAL. */
+int describe_range(const char *text, uint64_t *first, uint64_t *last);
 int describe_iommu_complete(struct description *d, char *error, size_t cap);
 void describe_iommu_finish(struct description *d);
 
@@ -96,8 +100,8 @@ int describe_bad(char *error, size_t cap, const char *format, ...)
 void describe_device_finish(struct device_description *dev);
 
 /*
- * The number of 1 to @digits hexadecimal digits that @text starts with, and what is behind
- * it, which has to be @end. NULL: it is something else, or @text is NULL.
+ * The number of 1 to @digits hexadecimal digits that @text starts with, and what is
+ * behind it, which has to be @end. NULL: it is something else, or @text is NULL.
  */
 const char *describe_hex(const char *text, int digits, char end, unsigned *out);
 /* One number for each address. */

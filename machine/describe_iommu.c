@@ -59,14 +59,21 @@ static int parse_sw_msi(const char *text, uint64_t *out)
 	return 0;
 }
 
-/* FIRST-LAST */
+int describe_range(const char *text, uint64_t *first, uint64_t *last)
+{
+	const char *rest;
+
+	if (parse_number(text, '-', first, &rest) ||
+	    parse_number(rest, '\0', last, NULL) || *first > *last)
+		return -EINVAL;
+	return 0;
+}
+
 static int parse_resv(const char *text, struct iommufd_unit_config *c)
 {
 	struct iommufd_resv r = {.type = IOMMUFD_RESV_RESERVED};
-	const char *rest;
 
-	if (parse_number(text, '-', &r.start, &rest) ||
-	    parse_number(rest, '\0', &r.last, NULL) || r.start > r.last)
+	if (describe_range(text, &r.start, &r.last))
 		return -EINVAL;
 	if (c->nr_resv == IOMMUFD_UNIT_RESV)
 		return -E2BIG;

@@ -73,6 +73,9 @@ static int port_options(const struct device_description *dev, struct machine_por
 					    "%s: bus=%s: not a bus number from 01 to ff",
 					    dev->model, o->value);
 	}
+	if (dev->nr_direct)
+		return describe_bad(error, cap, "%s: ports do no DMA: no direct memory",
+				    dev->model);
 	if (!dev->has_bdf || !port->secondary)
 		return describe_bad(error, cap, "%s: needs bdf= and bus=", dev->model);
 	return 0;

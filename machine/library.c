@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "machine/files.h"
+#include "machine/library.h"
 #include "machine/local_client.h"
 #include "machine/machine.h"
 #include "port/fault_inject.h"
@@ -38,7 +39,17 @@ static void trace_line(struct uapi_trace *t, const char *text)
 	m->trace_fn(m->trace_arg, text);
 }
 
-/* The program's own accesses are not ours to catch. */
+struct machine *library_machine(struct uiommufd_machine *m)
+{
+	return m->machine;
+}
+
+struct client *library_client(struct uiommufd_machine *m)
+{
+	return m->client;
+}
+
+/* Nobody would serve them. */
 static int refuse_faults(struct machine *m, char *error, size_t cap)
 {
 	for (size_t i = 0; i < m->nr_devices; i++) {
@@ -46,7 +57,8 @@ static int refuse_faults(struct machine *m, char *error, size_t cap)
 			continue;
 		if (error && cap)
 			snprintf(error, cap,
-				 "mmio=fault: only for programs under uiommufd run");
+				 "mmio=fault: only with config.mmio_faults, or under "
+				 "uiommufd run");
 		return -EINVAL;
 	}
 	return 0;
@@ -70,7 +82,7 @@ int uiommufd_machine_create(const struct uiommufd_config *config, char *error,
 	m->trace_fn = full.trace;
 	m->trace_arg = full.trace_arg;
 	err = machine_create(&full, error, error_cap, &m->machine);
-	if (!err)
+	if (!err && !full.mmio_faults)
 		err = refuse_faults(m->machine, error, error_cap);
 	if (!err && full.trace)
 		m->machine->trace = &m->trace;

@@ -204,3 +204,8 @@ void local_client_destroy(struct client *c)
 	if (c)
 		memory_space_put(&container_of(c, struct local_client, base)->space);
 }
+
+int local_client_maps(const struct client *c)
+{
+	return container_of(c, const struct local_client, base)->maps_fd;
+}

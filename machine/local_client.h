@@ -12,4 +12,7 @@ int local_client_create(struct machine *m, struct client **out);
 /* Every source over its memory is gone. Takes NULL. */
 void local_client_destroy(struct client *c);
 
+/* Its open /proc/self/maps, which stays the client's. */
+int local_client_maps(const struct client *c);
+
 #endif

@@ -127,6 +127,8 @@ static int create_device(struct machine *m, const struct uiommufd_config *config
 		.mmio = desc->mmio,
 	};
 
+	memcpy(place.direct, desc->direct, sizeof(place.direct));
+	place.nr_direct = desc->nr_direct;
 	snprintf(place.driver, sizeof(place.driver), "%s",
 		 desc->driver ? desc->driver : PCI_DRIVER_VFIO);
 	if (!model) {

@@ -317,13 +317,19 @@ static bool in_range(uintptr_t addr, uintptr_t start, size_t n)
 	return addr >= page && addr - page < n + (start - page);
 }
 
+static bool covers(const struct guard *g, uintptr_t addr)
+{
+	return g && (in_range(addr, g->a, g->n) || in_range(addr, g->b, g->n));
+}
+
+bool port_guard_covers(const void *addr)
+{
+	return covers(active, (uintptr_t)addr);
+}
+
 static bool ours(const struct guard *g, const siginfo_t *info)
 {
-	uintptr_t addr = (uintptr_t)info->si_addr;
-
-	if (!g || info->si_code <= 0)
-		return false;
-	return in_range(addr, g->a, g->n) || in_range(addr, g->b, g->n);
+	return info->si_code > 0 && covers(g, (uintptr_t)info->si_addr);
 }
 
 /* Do what would have happened without us. */

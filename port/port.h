@@ -18,6 +18,12 @@
 int port_guard_install(void);
 
 /*
+ * Is this thread in a guarded copy, fill or access that @addr is part of? For another
+ * party's handler of SIGBUS: then the fault is not for it. Async-signal-safe.
+ */
+bool port_guard_covers(const void *addr);
+
+/*
  * Bytes of table pages and tree nodes that are handed out, which come from pools of
  * their own. 0 under address and thread sanitizer, where they come from malloc.
  */

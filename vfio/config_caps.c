@@ -267,6 +267,8 @@ static const char *wrong(const struct uiommufd_device_desc *d)
 		return "interrupt pin: above 4";
 	if (n > MSI_VECTORS_MAX || n & (n - 1))
 		return "MSI: the number of vectors is no power of two, or above 32";
+	if (d->nr_ext_caps && !d->ext_caps)
+		return "extended capabilities: none are there";
 	if (d->config_size && ((d->config_offset | d->config_size) % 4 ||
 			       d->config_offset < AF_OFFSET + 8 || end > CONFIG_BYTES))
 		return "configuration registers: unaligned, or where others are";

@@ -398,6 +398,11 @@ void driver_finish(struct driver_hold *d);
 /* An open of the function begins: -ENODEV: it is not bound to vfio-pci; and ends. */
 int driver_open(struct pci_device *dev);
 void driver_close(struct pci_device *dev);
+/* ---- direct.c --------------------------------------------------------------------- */
+
+/* The device is made, and in its group: what its direct memory means for that. */
+void direct_join(struct pci_device *dev);
+
 /* ---- dma_log.c -------------------------------------------------------------------- */
 
 void dma_log_init(struct dma_log *log);

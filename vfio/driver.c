@@ -133,12 +133,6 @@ bool pci_device_alone_on_bus(const struct pci_device *dev)
 	return hot_reset_has_bus(dev) && hot_reset_alone(dev);
 }
 
-unsigned pci_device_list(struct pci_device *dev, uint64_t *from, struct pt_listed *out,
-			 unsigned n, bool *more, bool *attached)
-{
-	return dma_requester_list(&dev->requester, from, out, n, more, attached);
-}
-
 int pci_device_reset(struct pci_device *dev)
 {
 	if (!reset_possible(dev))

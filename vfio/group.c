@@ -32,7 +32,8 @@ struct vfio_group {
 	struct vfio_container *container;
 	struct vfile *iommufd; /* an open of /dev/iommu in place of a container */
 	struct group_link link;
-	unsigned users; /* opens of devices */
+	unsigned users;    /* opens of devices */
+	bool needs_direct; /* constant once the machine is made */
 	/* Of the node: it ends with the group's last device (vfio_group_revoke). */
 	unsigned generation;
 };
@@ -89,6 +90,16 @@ void vfio_group_leave(struct pci_device *dev)
 		return;
 	port_mutex_finish(&g->lock);
 	port_free(g);
+}
+
+void vfio_group_need_direct(struct vfio_group *g)
+{
+	g->needs_direct = true;
+}
+
+const bool *vfio_group_needs_direct(const struct vfio_group *g)
+{
+	return &g->needs_direct;
 }
 
 struct pci_device *vfio_group_next(const struct vfio_group *g, size_t *i)
@@ -170,7 +181,7 @@ static int enter_container(struct vfio_group *g, struct vfio_container *c)
 
 	if (!claim(g))
 		return -EPERM;
-	err = vfio_container_attach(c, &g->link);
+	err = g->needs_direct ? -EINVAL : vfio_container_attach(c, &g->link);
 	if (err)
 		unclaim(g);
 	else

@@ -38,6 +38,10 @@ struct vfio_group;
 int vfio_group_join(struct pci_device *dev);
 /* Does nothing if it has not joined. */
 void vfio_group_leave(struct pci_device *dev);
+/* One of its devices has memory that is to be mapped one to one: none can be given away.
+ * While the machine is made. And is it so? */
+void vfio_group_need_direct(struct vfio_group *g);
+const bool *vfio_group_needs_direct(const struct vfio_group *g);
 /* A device of it is bound by its own node; -EBUSY: the group's is open. */
 int vfio_group_block(struct vfio_group *g);
 void vfio_group_unblock(struct vfio_group *g);

@@ -109,6 +109,20 @@ static uint32_t irq_count(const struct pci_device *dev, uint32_t index)
 	}
 }
 
+void pci_device_vectors(struct pci_device *dev, bool *msix, uint8_t *bits, size_t cap)
+{
+	struct pci_irqs *irqs = &dev->irqs;
+
+	memset(bits, 0, cap);
+	port_mutex_lock(&irqs->lock);
+	*msix = irqs->type == VFIO_PCI_MSIX_IRQ_INDEX;
+	if (*msix || irqs->type == VFIO_PCI_MSI_IRQ_INDEX)
+		for (unsigned i = 0; i < irq_count(dev, irqs->type) && i / 8 < cap; i++)
+			if (irqs->vectors[i] >= 0)
+				bits[i / 8] |= (uint8_t)(1u << i % 8);
+	port_mutex_unlock(&irqs->lock);
+}
+
 static bool has_vectors(const struct pci_irqs *irqs)
 {
 	return irqs->type == VFIO_PCI_MSI_IRQ_INDEX ||

@@ -149,11 +149,13 @@ static int create_parts(struct pci_device *dev, char *error, size_t cap)
 		err = config_create(dev, error, cap);
 	if (err)
 		return err;
+	direct_join(dev);
 	dev->pasid_bits = pasid_bits(&dev->desc);
 	dev->info = (struct iommufd_device_info){
 		.requester = &dev->requester,
 		.group = dev->place.group_key,
 		.group_owner = dev->place.group_owner,
+		.needs_direct = vfio_group_needs_direct(dev->group),
 		.max_pasid_log2 = dev->pasid_bits,
 		.pasid_requester = requester_of_pasid,
 		.page_answer = asks_for_pages(&dev->desc) ? page_request_answered : NULL,

@@ -47,6 +47,8 @@ struct pci_bdf {
 #define PCI_DRIVER_VFIO "vfio-pci"
 #define PCI_DRIVER_NONE "none"
 
+#define PCI_DIRECT_MAX  8
+
 /* How the machine's description places a device. */
 struct pci_placement {
 	struct pci_bdf bdf;
@@ -62,6 +64,9 @@ struct pci_placement {
 	const struct iommufd_unit *unit; /* NULL: a plain VT-d unit */
 	bool has_mmio; /* the user says how registers are reached: @mmio */
 	enum uiommufd_mmio mmio;
+	/* Memory that firmware wants mapped one to one (direct.c), of these types. */
+	struct iommufd_resv direct[PCI_DIRECT_MAX];
+	size_t nr_direct;
 };
 
 int pci_device_create(struct machine *m, const struct uiommufd_model *model,
@@ -111,6 +116,21 @@ void pci_device_config_write(struct pci_device *dev, unsigned offset, const void
 			     size_t n);
 
 /*
+ * What sysfs does with BARs and the ROM. An access to an I/O BAR inside of it, of 1, 2 or
+ * 4 bytes; while it does not decode, ones are read, and what is written is lost.
+ */
+void pci_device_io(struct pci_device *dev, unsigned bar, uint64_t offset, void *value,
+		   unsigned size, bool write);
+/*
+ * A descriptor, opened with O_ACCMODE's @flags, that shows a memory BAR from *@at on, to
+ * be mapped. -EINVAL: it cannot be, or a client of VFIO has the function.
+ */
+int pci_device_map(struct pci_device *dev, unsigned bar, int flags, uint64_t *at);
+/* Bytes of the image in the expansion ROM: how many. Beyond its end, and without one: 0.
+ */
+size_t pci_device_rom(struct pci_device *dev, uint64_t offset, void *dst, size_t n);
+
+/*
  * Is the function bound to vfio-pci? It is from its creation on. What does these calls
  * takes care that there is one at a time.
  */
@@ -124,9 +144,13 @@ void pci_device_request(struct pci_device *dev);
 bool pci_device_wait_closed(struct pci_device *dev, unsigned ms);
 /* Is it the only function on its bus, and does a port lead there? */
 bool pci_device_alone_on_bus(const struct pci_device *dev);
-/* dma_requester_list() of the function. */
-unsigned pci_device_list(struct pci_device *dev, uint64_t *from, struct pt_listed *out,
-			 unsigned n, bool *more, bool *attached);
+/* PASIDs of the function that are attached to something, the first @cap: how many. */
+unsigned pci_device_pasids(struct pci_device *dev, uint32_t *pasids, unsigned cap);
+/* Vectors of MSI or MSI-X that have an eventfd, bit by bit in @cap bytes. */
+void pci_device_vectors(struct pci_device *dev, bool *msix, uint8_t *bits, size_t cap);
+/* dma_requester_list() of the function, or its PASID. */
+unsigned pci_device_list(struct pci_device *dev, uint32_t pasid, uint64_t *from,
+			 struct pt_listed *out, unsigned n, bool *more, bool *attached);
 /* Has a client enabled it? */
 bool pci_device_in_use(struct pci_device *dev);
 /* Reset the function, as an FLR does. -ENOTTY: there is no way to. */

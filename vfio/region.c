@@ -12,6 +12,8 @@
  * client's memory is accessed with no lock held.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -232,6 +234,22 @@ ssize_t region_pwrite(struct pci_device *dev, struct client *c, uint64_t va, siz
 
 /* ---- mmap ------------------------------------------------------------------------- */
 
+/* Something of the bytes behind it is about to be mapped. */
+static void begin_mapping(const struct pci_bar *bar)
+{
+	struct pci_device *dev = bar->dev;
+
+	if (bar->shown)
+		mmio_watch_begin(dev);
+	if (!bar->bytes && !bar->shown)
+		return;
+	port_mutex_lock(&dev->config_lock);
+	port_rwlock_write_lock(&dev->memory);
+	bars_mapped(dev);
+	port_rwlock_write_unlock(&dev->memory);
+	port_mutex_unlock(&dev->config_lock);
+}
+
 int region_mmap(struct pci_device *dev, uint64_t offset, uint64_t length, int flags)
 {
 	uint64_t index = VFILE_REGION_INDEX(offset);
@@ -246,14 +264,45 @@ int region_mmap(struct pci_device *dev, uint64_t offset, uint64_t length, int fl
 		return -EINVAL;
 	if (length > bar->window.length || pos > bar->window.length - length)
 		return -EINVAL;
-	if (bar->shown)
-		mmio_watch_begin(dev);
-	if (bar->bytes || bar->shown) {
-		port_mutex_lock(&dev->config_lock);
-		port_rwlock_write_lock(&dev->memory);
-		bars_mapped(dev);
-		port_rwlock_write_unlock(&dev->memory);
-		port_mutex_unlock(&dev->config_lock);
-	}
+	begin_mapping(bar);
 	return 0;
+}
+
+/* ---- from outside of VFIO ---------------------------------------------------------- */
+
+void pci_device_io(struct pci_device *dev, unsigned bar, uint64_t offset, void *value,
+		   unsigned size, bool write)
+{
+	if (write)
+		bar_write(&dev->bars[bar], offset, value, size);
+	else if (bar_read(&dev->bars[bar], offset, value, size))
+		memset(value, 0xff, size);
+}
+
+int pci_device_map(struct pci_device *dev, unsigned bar, int flags, uint64_t *at)
+{
+	const struct pci_bar *b = &dev->bars[bar];
+	char path[32];
+	int fd;
+
+	if ((!b->bytes && !b->shown) || pci_device_in_use(dev))
+		return -EINVAL;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", dev->storage_fd);
+	fd = open(path, (flags & O_ACCMODE) | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	begin_mapping(b);
+	*at = VFILE_REGION(bar);
+	return fd;
+}
+
+size_t pci_device_rom(struct pci_device *dev, uint64_t offset, void *dst, size_t n)
+{
+	uint64_t size = dev->rom.size ? dev->desc.rom_size : 0;
+
+	if (offset >= size)
+		return 0;
+	n = (size_t)min_u64(n, size - offset);
+	memcpy(dst, dev->rom.bytes + offset, n);
+	return n;
 }

@@ -141,3 +141,45 @@ void requesters_trim(struct pci_device *dev)
 	list_for_each_safe (it, &gone)
 		destroy(entry_of(it));
 }
+
+/* ---- looking at them -------------------------------------------------------------- */
+
+static bool is_attached(struct dma_requester *r)
+{
+	struct pt_listed page;
+	uint64_t from = 0;
+	bool more, attached;
+
+	dma_requester_list(r, &from, &page, 1, &more, &attached);
+	return attached;
+}
+
+unsigned pci_device_pasids(struct pci_device *dev, uint32_t *pasids, unsigned cap)
+{
+	unsigned n = 0;
+
+	port_mutex_lock(&dev->channels_lock);
+	list_for_each (it, &dev->pasids) {
+		if (n < cap && is_attached(&entry_of(it)->requester))
+			pasids[n++] = entry_of(it)->pasid;
+	}
+	port_mutex_unlock(&dev->channels_lock);
+	return n;
+}
+
+unsigned pci_device_list(struct pci_device *dev, uint32_t pasid, uint64_t *from,
+			 struct pt_listed *out, unsigned n, bool *more, bool *attached)
+{
+	struct pasid_requester *p;
+	unsigned found = 0;
+
+	if (pasid == IOMMUFD_NO_PASID)
+		return dma_requester_list(&dev->requester, from, out, n, more, attached);
+	*more = *attached = false;
+	port_mutex_lock(&dev->channels_lock);
+	p = find(dev, pasid);
+	if (p)
+		found = dma_requester_list(&p->requester, from, out, n, more, attached);
+	port_mutex_unlock(&dev->channels_lock);
+	return found;
+}

@@ -227,7 +227,7 @@ struct uiommufd_model {
 		      struct uiommufd_device_ops *ops, void **model);
 };
 
-/* Say why create failed. */
+/* Say why create failed, in one line; the device's address is put before it. */
 void uiommufd_device_error(struct uiommufd_device *dev, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

@@ -62,12 +62,19 @@ struct uiommufd_config {
 	 * `json`. Ends with NULL. NULL, and none in `json`: a plain VT-d unit.
 	 */
 	const char *const *iommus;
+	/*
+	 * Devices' registers may fault when the program touches a mapping of them
+	 * (docs/machine.md, mmio=fault), for it has a signal handler that calls
+	 * uiommufd_mmio_fault(). Else they are trapped: reached by pread and pwrite
+	 * alone.
+	 */
+	bool mmio_faults;
 };
 /* One value for each member: C++ before C++20 has no names there. */
 #define UIOMMUFD_CONFIG_INIT                                                             \
 	{                                                                                \
 		sizeof(struct uiommufd_config), NULL, NULL, NULL, NULL, NULL, NULL,      \
-			false, NULL                                                      \
+			false, NULL, false                                               \
 	}
 
 /*
@@ -119,6 +126,34 @@ int uiommufd_mmap(struct uiommufd_machine *m, int fd, size_t length, int prot, i
 		  uint64_t offset, void **out);
 /* close(2), and everything that the last close of the file entails, before returning. */
 int uiommufd_close(struct uiommufd_machine *m, int fd);
+
+/*
+ * An access of the program's CPU to registers that fault, done in its place: for the
+ * program's own handler of SIGBUS (and of SIGILL and SIGSEGV, which is where a CPU that
+ * does not have them sends movdir64b and enqcmd), with what the handler was given: @info
+ * is its siginfo_t, @context its ucontext_t. Returns
+ *  1: it was such an access and is done. The handler returns, and the program goes on
+ *     after the instruction.
+ *  0: it was not, or cannot be done (memory decoding is off). The handler does what it
+ *     does with any other signal of that kind.
+ * x86-64 only: elsewhere always 0.
+ *
+ *	static void on_signal(int sig, siginfo_t *info, void *context)
+ *	{
+ *		if (uiommufd_mmio_fault(machine, sig, info, context))
+ *			return;
+ *		...
+ *	}
+ *
+ * The handler needs SA_SIGINFO and should have SA_NODEFER and SA_ONSTACK. Installed after
+ * uiommufd_machine_create(), it is in front of the library's own and must pass on to that
+ * (what sigaction(2) answered as the former one) what it does not know; installed before,
+ * the library passes on to it. The device's model is called from here, on the thread that
+ * made the access. So an access counts as a call of uiommufd_pread() or _pwrite(), and is
+ * not to be made where that may not be called: with a lock held that a model takes.
+ */
+int uiommufd_mmio_fault(struct uiommufd_machine *m, int sig, const void *info,
+			void *context);
 
 /*
  * Fault injection, as Linux's /proc/thread-self/fail-nth: of the points in the calling

@@ -442,8 +442,8 @@ static bool has(enum need need)
 		       __builtin_cpu_supports("avx512vl");
 	case BMI:
 		return __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-		       __builtin_cpu_supports("lzcnt") &&
-		       __builtin_cpu_supports("popcnt");
+		       __builtin_cpu_supports("popcnt") &&
+		       __get_cpuid(0x80000001, &a, &b, &c, &d) && c & bit_LZCNT;
 	case MOVBE:
 		return __get_cpuid(1, &a, &b, &c, &d) && c & bit_MOVBE;
 	default:

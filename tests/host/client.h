@@ -78,6 +78,9 @@ int device_export(struct device *d, uint64_t length);
 void send_fd(int sock, int fd);
 int receive_fd(int sock);
 
+/* client_cwd.c: has this process a tracer? */
+bool is_traced(void);
+
 /* Runs @fn in a child; its exit status. */
 int in_child(void (*fn)(void *arg), void *arg);
 

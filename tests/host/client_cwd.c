@@ -15,7 +15,7 @@
 #define ROUNDS 200
 #define KILLS  30
 
-static bool is_traced(void)
+bool is_traced(void)
 {
 	char line[128];
 	int tracer = 0;

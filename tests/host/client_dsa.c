@@ -237,6 +237,26 @@ static unsigned await(const unsigned char *where, const struct desc *desc)
 
 /* ---- what it is about ------------------------------------------------------------- */
 
+#define PASID_TABLE "/sys/kernel/debug/iommu/intel/" BDF0 "/7/domain_translation_struct"
+
+/* A PASID that is attached has a page table to look at. */
+static void check_folder(struct dsa *d)
+{
+	struct vfio_device_detach_iommufd_pt off = {
+		.argsz = sizeof(off), .flags = VFIO_DEVICE_DETACH_PASID, .pasid = SEVEN};
+	char text[1024];
+	int fd = open(PASID_TABLE, O_RDONLY);
+	ssize_t n;
+
+	CHECK(fd >= 0 && (n = read(fd, text, sizeof(text) - 1)) > 0);
+	text[n] = '\0';
+	CHECK(strstr(text, "Device " BDF0 " with pasid 7 @0x"));
+	CHECK(strstr(text, "0x0000000000"));
+	close(fd);
+	CHECK(!ioctl(d->fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &off));
+	CHECK(access(PASID_TABLE, F_OK) && errno == ENOENT);
+}
+
 /* For whom: enqcmd for the function's own address space, enqcmds for a PASID's. */
 static void check_pasids(struct dsa *d)
 {
@@ -358,6 +378,7 @@ void scenario_dsa(void)
 	check_reset(&d);
 	CHECK(*(volatile uint64_t *)(d.regs + 0xc0) == 0); /* no error of software's */
 	CHECK(command(&d, DISABLE_DEVICE, 0) == 0);
+	check_folder(&d);
 	close(d.fd);
 	close(d.iommu);
 #endif

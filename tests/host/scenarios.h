@@ -41,6 +41,8 @@
 	SCENARIO(listing)                                                                \
 	SCENARIO(reopen)                                                                 \
 	SCENARIO(chdir)                                                                  \
+	SCENARIO(map_resource)                                                           \
+	SCENARIO(vectors)                                                                \
 	SCENARIO(duplicates)                                                             \
 	SCENARIO(host_paths)
 

@@ -7,6 +7,7 @@
 #
 #   script.sh topology    on the machine of tests/host/meson.build with a switch
 #   script.sh functions   on two copy engines
+#   script.sh reserved    on the machine of tests/host/meson.build with direct memory
 set -u
 
 pci=/sys/bus/pci
@@ -182,6 +183,85 @@ other_ways() {
 	is "config is written" "$(od -An -tx2 -j4 -N2 $devices/$bdf/config)" " 0006"
 }
 
+# What is removed is unbound, waits for who has it open, and is found again by a scan.
+hotplug() {
+	is "remove takes numbers" "$(write x $devices/$bdf/remove)" "Invalid argument"
+	is "remove with 0" "$(write 0 $devices/$bdf/remove)" ok
+	has "it is still there" $devices/$bdf
+	exec 7<>/dev/vfio/devices/vfio0
+	(
+		exec 7<&-
+		write 1 $devices/$bdf/remove >"$scratch/removed"
+	) &
+	while test -e /dev/vfio/devices/vfio0; do sleep 0.01; done
+	test ! -s "$scratch/removed"
+	result $? "remove waits"
+	is "nobody else removes it" "$(write 1 $devices/$bdf/remove)" "No such device"
+	exec 7<&-
+	wait
+	is "the last close lets it go" "$(cat "$scratch/removed")" ok
+	lacks "no device" $devices/$bdf
+	lacks "no group" /sys/kernel/iommu_groups/1
+	lacks "no group node" /dev/vfio/1
+	lacks "not below the driver" $vfio/$bdf
+	is "what is gone cannot be bound" "$(write $bdf $vfio/bind)" "No such device"
+	is "rescan" "$(write 1 $pci/rescan)" ok
+	is "it is back, bound" "$(driver $bdf)" vfio-pci
+	has "with its node" /dev/vfio/devices/vfio0
+	is "the rest is as it was" "$(driver 0000:02:00.0)" vfio-pci
+	is "remove again" "$(write 1 $devices/$bdf/remove)" ok
+	is "rescan by another" "$(write 1 $devices/0000:02:00.0/rescan)" ok
+	is "there it is" "$(cat $devices/$bdf/vendor)" 0x1234
+	is "remove the port" "$(write 1 $devices/0000:00:10.0/remove)" ok
+	is "all below goes along" "$(ls $devices | tr '\n' ' ')" "0000:00:10.1 0000:02:00.0 "
+	for i in 1 2 3; do
+		(for j in 1 2 3 4 5; do
+			echo 1 >$pci/rescan
+			echo 1 >$devices/$bdf/remove
+			echo 1 >$devices/0000:02:00.0/rescan
+			echo 1 >$devices/0000:00:10.0/remove
+			cat $devices/$bdf/config >/dev/null
+		done) 2>/dev/null &
+	done
+	wait
+	write 1 $pci/rescan >/dev/null
+	is "many at a time" "$(ls $devices | wc -l) $(driver $bdf)" "4 vfio-pci"
+	has "with its node" /dev/vfio/devices/vfio0
+}
+
+# cd, and what is named from there.
+directories() {
+	(
+		cd $devices/$bdf || exit
+		is "cd" "$(pwd)" $devices/$bdf
+		is "and where that is" "$(pwd -P)" "$(readlink -f $devices/$bdf)"
+		is "a name from there" "$(cat vendor)" 0x1234
+		ls -l | grep -q "driver -> "
+		result $? "ls -l from there"
+		is "find from there" "$(find . -maxdepth 1 -name 'max_link_*' | sort | tr '\n' ' ')" \
+			"./max_link_speed ./max_link_width "
+		is "realpath" "$(realpath driver)" $vfio
+		is "stat" "$(stat -c %F vfio-dev)" directory
+		cd .. && is "cd .." "$(pwd)" $devices
+		cd -P $bdf/.. && is "cd -P" "$(pwd)" /sys/devices/pci0000:00/0000:00:10.0
+		cd /sys/bus && has "out of it again" ./pci/devices/$bdf
+		echo $count >"$scratch/count"
+	)
+	count=$(cat "$scratch/count")
+	ls -lR /sys/devices/pci0000:00/0000:00:10.0 >"$scratch/all" 2>&1
+	is "ls -lR" "$?" 0
+	find /sys/bus/pci/ -maxdepth 4 >"$scratch/all"
+	result $? "find"
+}
+
+links() {
+	is "speed" "$(cat $devices/$bdf/current_link_speed)" "8.0 GT/s PCIe"
+	is "width" "$(cat $devices/$bdf/max_link_width)" 16
+	is "bus behind a port" "$(cat $devices/0000:00:10.0/secondary_bus_number)" 1
+	is "resources of a port" "$(wc -l <$devices/0000:00:10.0/resource)" 17
+	has "processors" $devices/$bdf/local_cpus
+}
+
 pciutils() {
 	command -v lspci >/dev/null || {
 		echo "# no lspci here"
@@ -198,6 +278,24 @@ pciutils() {
 	result $? "lspci's group"
 	setpci -s 01:00.0 COMMAND=0002
 	is "setpci" "$(setpci -s 01:00.0 COMMAND)" 0002
+}
+
+# DPDK's script and driverctl bind and unbind, by what they find in /sys.
+binders() {
+	if command -v dpdk-devbind.py >/dev/null; then
+		dpdk-devbind.py -u $bdf 2>/dev/null
+		is "dpdk-devbind.py -u" "$? $(driver $bdf)" "0 "
+		dpdk-devbind.py -b vfio-pci $bdf 2>/dev/null
+		is "dpdk-devbind.py -b" "$? $(driver $bdf)" "0 vfio-pci"
+		dpdk-devbind.py --status >/dev/null 2>&1
+		result $? "dpdk-devbind.py --status"
+	fi
+	command -v driverctl >/dev/null || return
+	driverctl --nosave set-override $bdf none
+	is "driverctl set-override" "$(driverctl list-devices | sed -n "/$bdf/p")" "$bdf (none) [*]"
+	driverctl --nosave unset-override $bdf
+	is "driverctl unset-override" "$(driverctl list-devices | sed -n "/$bdf/p")" \
+		"$bdf vfio-pci"
 }
 
 # ---- a switch -------------------------------------------------------------------------
@@ -234,6 +332,24 @@ topology() {
 	result $? "lspci -t"
 }
 
+# ---- what firmware and IOMMUs reserve -------------------------------------------------
+
+regions() {
+	tr '\n' , <"/sys/kernel/iommu_groups/$1/reserved_regions" | sed 's/0x0*\([0-9a-f]\)/\1/g'
+}
+
+reserved() {
+	is "of two functions, merged by type" "$(regions 1)" \
+		"1000 1fff reserved,3000 4fff direct,4000 7fff direct-relaxable,fee00000 feefffff msi,ff000000 ff0fffff direct,"
+	is "relaxable" "$(regions 2)" \
+		"1000 1fff reserved,2000 2fff direct-relaxable,fee00000 feefffff msi,"
+	is "another kind of IOMMU" "$(regions 3)" \
+		"fee00000 feefffff msi,fd00000000 ffffffffff reserved,"
+	# The driver takes such a function; it cannot be opened.
+	is "still bound" "$(driver $bdf)" vfio-pci
+	has "with its node" /dev/vfio/devices/vfio0
+}
+
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 # What a shell says when it cannot create a file that it writes to.
@@ -245,8 +361,13 @@ functions)
 	binding
 	waiting
 	other_ways
+	hotplug
+	directories
+	links
+	binders
 	pciutils
 	;;
 topology) topology ;;
+reserved) reserved ;;
 esac
 echo "1..$count"

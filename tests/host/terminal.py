@@ -11,29 +11,39 @@ usage: terminal.py UIOMMUFD [RUN-OPTION...]
 import fcntl
 import os
 import pty
+import select
 import signal
 import sys
 import termios
 import time
 
+# Seconds after which it ends, and its terminals' programs with it, if it hangs.
+LONGEST = 100
+
 STOP, INTERRUPT = b"\x1a", b"\x03"  # as typed
 
+# Python looks at signals between its instructions, so it must not wait in one for long.
+READING = """
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+print("ready", flush=True)
+while True:
+    if select.select([0], [], [], 0.05)[0]:
+        print("got", os.read(0, 100).decode().strip(), flush=True)
+"""
+IMPORTS = "import os, select, signal\n"
+CURIOUS = IMPORTS + READING
 # It has work to do before it stops, for which calls must be served.
-CAREFUL = """
-import os, signal, sys
+CAREFUL = IMPORTS + """
 def stop(sig, frame):
     print("saw", len(os.listdir("/dev/vfio/devices")), flush=True)
     signal.signal(sig, signal.SIG_DFL)
     os.kill(os.getpid(), sig)
     signal.signal(sig, stop)
 signal.signal(signal.SIGTSTP, stop)
-print("ready", flush=True)
-for line in sys.stdin:
-    print("got", line.strip(), flush=True)
-"""
-STUBBORN = "import signal; signal.signal(signal.SIGTSTP, signal.SIG_IGN)" + CAREFUL.replace(
-    "signal.signal(signal.SIGTSTP, stop)", "")
-CURIOUS = CAREFUL.replace("signal.signal(signal.SIGTSTP, stop)", "")
+""" + READING
+STUBBORN = IMPORTS + "signal.signal(signal.SIGTSTP, signal.SIG_IGN)" + READING
+# It reads whether there is anything or not.
+EAGER = IMPORTS + READING.replace("if select.select([0], [], [], 0.05)[0]:", "if True:")
 
 
 def open_terminal():
@@ -63,8 +73,13 @@ class Shell:
         self.out = os.fdopen(os.dup(1), "w", buffering=1)
         self.master, slave = open_terminal()
         lead_session(slave)
+        # Whoever runs this test may have these ignored, as background jobs have.
+        for sig in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP,
+                    signal.SIGTTIN):
+            signal.signal(sig, signal.SIG_DFL)
         # As shells do, to take the terminal back from a job.
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        self.job = None
         self.tests = self.failures = 0
 
     def start(self, program):
@@ -74,6 +89,7 @@ class Shell:
             os.tcsetpgrp(0, os.getpid())
             signal.signal(signal.SIGTTOU, signal.SIG_DFL)
             os.execv(self.run[0], [*self.run, "--", sys.executable, "-c", program])
+        self.job = job
         return job
 
     def type(self, what):
@@ -82,7 +98,10 @@ class Shell:
     def expect(self, words):
         seen = b""
         while words not in seen:
-            seen += os.read(self.master, 1024)
+            if select.select([self.master], [], [], 0.2)[0]:
+                seen += os.read(self.master, 1024)
+            elif os.waitid(os.P_PID, self.job, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                sys.exit(f"Bail out! no {words!r} before the job's end, but {seen!r}")
 
     def foreground(self, job):
         os.tcsetpgrp(0, job)
@@ -149,7 +168,7 @@ def ignore_stops(shell):
 
 
 def read_in_the_background(shell):
-    job = shell.start(CURIOUS)
+    job = shell.start(EAGER)
     shell.expect(b"ready")
     shell.type(STOP)
     shell.check_stop("stopped", job)
@@ -187,6 +206,7 @@ def main():
         pid = os.fork()
         if pid:
             sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    signal.alarm(LONGEST)
     shell = Shell(run)
     for test in (stop_and_go_on, work_before_stopping, ignore_stops,
                  read_in_the_background, hang_up):

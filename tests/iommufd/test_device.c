@@ -39,6 +39,32 @@ static void end(struct fake_device *d)
 	dma_requester_finish(&d->requester);
 }
 
+/* Linux leaves groups to the kernel that have memory mapped one to one by firmware. */
+static void none_that_need_direct_memory(void **state)
+{
+	struct fixture *fx = *state;
+	struct fake_device a, b;
+	bool needs = false;
+	int group = 0;
+
+	device_init(&a, &group);
+	device_init(&b, &group);
+	a.info.needs_direct = &needs;
+	b.info.needs_direct = &needs;
+	assert_ok(device_bind(fx, &a));
+	device_unbind(&a);
+	needs = true;
+	assert_err(device_bind(fx, &a), EINVAL);
+	assert_err(device_bind(fx, &b), EINVAL);
+	/* Nothing of it is left. */
+	needs = false;
+	assert_ok(device_bind(fx, &b));
+	assert_ok(device_attach(&b, filled_ioas(fx), NULL));
+	assert_true(can_read(&b, IOVA));
+	end(&b);
+	end(&a);
+}
+
 /* B020 to B033 */
 static void attach_by_id(void **state)
 {
@@ -617,6 +643,7 @@ static void no_viommus(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(none_that_need_direct_memory),
 		TEST(attach_by_id),
 		TEST(close_while_bound),
 		TEST(attach_narrows_the_ranges),

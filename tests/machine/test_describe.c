@@ -104,6 +104,42 @@ static void test_json(void **state)
 	describe_finish(&d);
 }
 
+static void test_direct(void **state)
+{
+	static const char json[] =
+		"{\"devices\":[{\"model\":\"m\",\"direct\":[\"0x1000-0x1fff\","
+		"\"0x4000-0x5fff\"],\"direct-relaxable\":\"0-0xfff\"}]}";
+	struct description d = {0};
+	const struct device_description *dev;
+
+	assert_int_equal(describe_device(&d,
+					 "m,direct=0x7000000-0x70fffff,"
+					 "direct-relaxable=0x2000-0x2fff",
+					 error, sizeof(error)),
+			 0);
+	assert_int_equal(describe_json(&d, json, error, sizeof(error)), 0);
+	assert_int_equal(describe_complete(&d, error, sizeof(error)), 0);
+	dev = d.devices;
+	assert_int_equal(dev->nr_direct, 2);
+	assert_int_equal(dev->direct[0].start, 0x7000000);
+	assert_int_equal(dev->direct[0].last, 0x70fffff);
+	assert_int_equal(dev->direct[0].type, IOMMUFD_RESV_DIRECT);
+	assert_int_equal(dev->direct[1].type, IOMMUFD_RESV_DIRECT_RELAXABLE);
+	assert_int_equal(dev[1].nr_direct, 3);
+	assert_int_equal(dev[1].direct[1].last, 0x5fff);
+	describe_finish(&d);
+	expect_device_error("root-port,bdf=00:01.0,bus=01,direct=0-0xfff", "no DMA");
+	expect_device_error("m,direct=0x1000", "FIRST-LAST");
+	expect_device_error("m,direct=0x2000-0x1fff", "FIRST-LAST");
+	expect_device_error("m,direct=0x1000-0x1ffe", "whole pages");
+	expect_device_error("m,direct-relaxable=0x1001-0x1fff", "whole pages");
+	expect_device_error(
+		"m,direct=0-0xfff,direct=0-0xfff,direct=0-0xfff,direct=0-0xfff,"
+		"direct=0-0xfff,direct=0-0xfff,direct=0-0xfff,direct=0-0xfff,"
+		"direct=0-0xfff",
+		"more than 8");
+}
+
 static void test_errors(void **state)
 {
 	expect_device_error("", "needs a model");
@@ -259,6 +295,7 @@ int main(void)
 		cmocka_unit_test(test_bdf),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_direct),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_iommus),

@@ -122,6 +122,8 @@ int rig_try_device(struct rig *r, struct rig_model *model, char *error, size_t c
 		.group = model->group,
 		.group_key = &r->groups[model->group],
 		.group_owner = &r->groups[model->group].owner,
+		.direct = {model->direct},
+		.nr_direct = model->direct.last ? 1 : 0,
 	};
 	int err = pci_device_create(&r->machine, &rig_test_model, &option, 1, &place,
 				    error, cap, &r->devices[r->machine.nr_devices]);

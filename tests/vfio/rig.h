@@ -37,6 +37,7 @@ struct rig_model {
 	struct uiommufd_device_ops ops; /* what is not set is the default */
 	struct pci_bdf bdf;
 	unsigned group;
+	struct iommufd_resv direct; /* if it does not end at 0: pci_placement.direct */
 	/* Of the device. */
 	struct uiommufd_device *dev;
 	struct uiommufd_channel *channel;
