@@ -44,6 +44,9 @@ static uint64_t iova_of(enum place p)
 	return p == FAR ? (uint64_t)1 << 40 : (uint64_t)(1 + p) << 16;
 }
 
+/* What is mapped of the buffers to begin with. */
+enum areas { NONE, ONE, ALL };
+
 struct remote_copy {
 	struct domain *domain;
 	unsigned phase;
@@ -59,7 +62,7 @@ struct world {
 	struct dma_requester requester[DOMAINS];
 	struct dma_channel *channel[DOMAINS];
 	struct dmabuf *buf[2];
-	bool remote, alone; /* one area only */
+	bool remote;
 	/* What devices hold of the buffers. */
 	unsigned held;
 	struct remote_copy copies[HELD];
@@ -277,13 +280,13 @@ static void world_free(struct world *w)
 	free(w);
 }
 
-static void create(struct world *w, bool remote, bool alone)
+static void create(struct world *w, bool remote, enum areas areas)
 {
 	struct dma_channel *channels[DOMAINS];
 
 	memcpy(channels, w->channel, sizeof(channels));
-	*w = (struct world){
-		.remote = remote, .alone = alone, .nr_domains = remote ? DOMAINS - 1 : 2};
+	*w = (struct world){.remote = remote,
+			    .nr_domains = remote && areas == ALL ? DOMAINS - 1 : 2};
 	memcpy(w->channel, channels, sizeof(channels));
 	w->source.ops = &ram_ops;
 	for (unsigned n = 0; n < DOMAINS; n++)
@@ -300,8 +303,10 @@ static void create(struct world *w, bool remote, bool alone)
 		add_domain(w, n, 0);
 	add_domain(w, DOMAINS - 1, 1);
 	assert_int_equal(domain_create(w->phys, &pt_vtd_s2, 0, &w->spare), 0);
+	if (areas == NONE)
+		return;
 	assert_int_equal(map_buffer(w, 0, 0, FIRST), 0);
-	if (alone)
+	if (areas == ONE)
 		return;
 	assert_int_equal(map_buffer(w, 0, 0, TWICE), 0);
 	assert_int_equal(copy(w, 1, 0, TWICE, TWICE), 0);
@@ -415,6 +420,19 @@ static void copy_without_memory(void *arg)
 	}
 }
 
+static void map_without_memory(void *arg)
+{
+	struct world *w = arg;
+
+	for (long n = 2; n < 40; n++) {
+		steps_fail_after(n);
+		w->rc = map_buffer(w, 0, 0, FAR);
+		steps_fail_after(-1);
+		if (w->rc != -ENOMEM)
+			return;
+	}
+}
+
 static void remove_domain(void *arg)
 {
 	struct world *w = arg;
@@ -443,20 +461,21 @@ static void nothing(void *arg)
 {
 }
 
-/* @may: what it may answer but 0. @needs: more than one area. */
+/* @may: what it may answer but 0. @needs: this much. */
 static const struct meeting {
 	const char *name;
 	void (*call)(void *arg);
 	int may;
-	bool needs;
+	enum areas needs;
 } meetings[] = {
 	{"nobody", nothing, 0},
-	{"unmap", unmap_first, 0},
-	{"unmap of a copy", unmap_copy, 0, true},
+	{"unmap", unmap_first, 0, ONE},
+	{"unmap of a copy", unmap_copy, 0, ALL},
 	{"unmap of all", unmap_all, 0},
 	{"map", map_more, -ENODEV},
-	{"copy", copy_more, 0},
-	{"copy that fails", copy_without_memory, 0, true},
+	{"map that fails", map_without_memory, -ENODEV},
+	{"copy", copy_more, 0, ONE},
+	{"copy that fails", copy_without_memory, 0, ALL},
 	{"removal of a domain", remove_domain, 0},
 	{"a domain more", add_spare, 0},
 	{"change of domain", move_device, 0},
@@ -499,7 +518,7 @@ static bool run_pair(struct world *w, const struct meeting *m, unsigned i, unsig
 	return i < a.steps;
 }
 
-static void every_pair(const struct meeting *m, bool remote, bool alone)
+static void every_pair(const struct meeting *m, bool remote, enum areas areas)
 {
 	struct world *w = world_alloc();
 	bool more_i = true, more_k;
@@ -510,7 +529,7 @@ static void every_pair(const struct meeting *m, bool remote, bool alone)
 		for (unsigned k = 0; more_k; k++) {
 			long live = steps_live();
 
-			create(w, remote, alone);
+			create(w, remote, areas);
 			more_i = run_pair(w, m, i, k, &more_k);
 			destroy_world(w);
 			assert_int_equal(steps_live(), live);
@@ -524,7 +543,7 @@ static void every_pair(const struct meeting *m, bool remote, bool alone)
 static void memory(void **state)
 {
 	for (size_t i = 0; i < ARRAY_LEN(meetings); i++)
-		every_pair(&meetings[i], false, false);
+		every_pair(&meetings[i], false, ALL);
 }
 
 /* An unmap of all has too many steps there, and no other ones than one of a part. */
@@ -532,15 +551,22 @@ static void remote_memory(void **state)
 {
 	for (size_t i = 0; i < ARRAY_LEN(meetings); i++)
 		if (meetings[i].call != unmap_all)
-			every_pair(&meetings[i], true, false);
+			every_pair(&meetings[i], true, ALL);
 }
 
 /* Then the revoke has nothing else to wait for. */
 static void one_area(void **state)
 {
 	for (size_t i = 0; i < ARRAY_LEN(meetings); i++)
-		if (!meetings[i].needs)
-			every_pair(&meetings[i], false, true);
+		for (int remote = 0; remote < 2 && meetings[i].needs <= ONE; remote++)
+			every_pair(&meetings[i], remote, ONE);
+}
+
+static void no_area(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(meetings); i++)
+		if (meetings[i].needs == NONE)
+			every_pair(&meetings[i], false, NONE);
 }
 
 /*
@@ -555,7 +581,7 @@ static void late_copy(void **state)
 	struct domain *d;
 	unsigned phase;
 
-	create(w, true, true);
+	create(w, true, ONE);
 	d = w->domain[0];
 	phase = atomic_load(&d->remote_phase);
 	domain_remote_drain(d);
@@ -570,9 +596,8 @@ static void late_copy(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(memory),
-		cmocka_unit_test(remote_memory),
-		cmocka_unit_test(one_area),
+		cmocka_unit_test(memory),    cmocka_unit_test(remote_memory),
+		cmocka_unit_test(one_area),  cmocka_unit_test(no_area),
 		cmocka_unit_test(late_copy),
 	};
 

@@ -22,20 +22,21 @@ LONGEST = 100
 
 STOP, INTERRUPT = b"\x1a", b"\x03"  # as typed
 
-# Python looks at signals between its instructions, so it must not wait in one for long.
+# Python looks at signals between its instructions, so it must not wait in one for long;
+# its print() cannot be interrupted by another.
 READING = """
 signal.signal(signal.SIGINT, signal.SIG_DFL)
-print("ready", flush=True)
+os.write(1, b"ready\\n")
 while True:
     if select.select([0], [], [], 0.05)[0]:
-        print("got", os.read(0, 100).decode().strip(), flush=True)
+        os.write(1, b"got " + os.read(0, 100))
 """
 IMPORTS = "import os, select, signal\n"
 CURIOUS = IMPORTS + READING
 # It has work to do before it stops, for which calls must be served.
 CAREFUL = IMPORTS + """
 def stop(sig, frame):
-    print("saw", len(os.listdir("/dev/vfio/devices")), flush=True)
+    os.write(1, b"saw %d\\n" % len(os.listdir("/dev/vfio/devices")))
     signal.signal(sig, signal.SIG_DFL)
     os.kill(os.getpid(), sig)
     signal.signal(sig, stop)
@@ -101,7 +102,8 @@ class Shell:
             if select.select([self.master], [], [], 0.2)[0]:
                 seen += os.read(self.master, 1024)
             elif os.waitid(os.P_PID, self.job, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                sys.exit(f"Bail out! no {words!r} before the job's end, but {seen!r}")
+                print(f"Bail out! {words!r} did not come, but {seen!r}", file=self.out)
+                sys.exit(1)
 
     def foreground(self, job):
         os.tcsetpgrp(0, job)
